@@ -1,0 +1,1 @@
+"""The `medsearch` command: parse, call, print."""

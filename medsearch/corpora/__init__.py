@@ -1,0 +1,1 @@
+"""Readers: one file a source or format, each yielding documents and setting bad records aside."""

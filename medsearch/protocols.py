@@ -1,0 +1,33 @@
+"""The seams where two real implementations exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from medsearch.types import Filter, ModelSpec, Query, Run, Vectors
+
+
+class Encoder(Protocol):
+    """Turns text into vectors: ONNX Runtime when serving, sentence-transformers as the reference."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the registry says of this model."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str], /) -> Vectors:
+        """Encode queries, each behind the spec's query prompt; shape (len(texts), dim)."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str], /) -> Vectors:
+        """Encode documents or passages, never behind the query prompt; shape (len(texts), dim)."""
+        ...
+
+
+class Retriever(Protocol):
+    """Ranks documents for queries: from an index on disk, or exactly over a whole corpus."""
+
+    def retrieve(self, queries: Sequence[Query], *, k: int, where: Filter | None = None) -> Run:
+        """The best `k` documents a query, best passage standing for its document."""
+        ...

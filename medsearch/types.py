@@ -1,0 +1,142 @@
+"""The records that cross module boundaries. Frozen and slotted; no behaviour beyond derived names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""Shape (n, dim); rows L2-normalised."""
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""query_id -> doc_id -> grade; an absent pair is unjudged."""
+
+Run = Mapping[str, Mapping[str, float]]
+"""query_id -> doc_id -> score; higher is better."""
+
+MetadataValue = str | int | float | bool | None | tuple[str, ...]
+Metadata = Mapping[str, MetadataValue]
+
+
+class ModelKind(StrEnum):
+    """How a model represents text."""
+
+    DENSE = "dense"
+    LATE_INTERACTION = "late_interaction"
+    SPARSE = "sparse"
+
+
+class Pooling(StrEnum):
+    """How token vectors become one text vector; `NONE` for sparse and late-interaction models."""
+
+    CLS = "cls"
+    MEAN = "mean"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Everything that makes two runs of a model comparable; one entry of `models.toml`.
+
+    `source` is "hub:<repo>", "package:<module>", "path:<dir>" or "builtin:<name>"; `revision` pins it.
+    `max_tokens` counts special tokens too. `sha256` is that of the weights file, where one is pinned.
+    """
+
+    name: str
+    source: str
+    revision: str
+    kind: ModelKind
+    pooling: Pooling
+    max_tokens: int
+    dim: int
+    licence: str
+    query_prompt: str = ""
+    document_prompt: str = ""
+    sha256: str = ""
+    parameters: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A headed part of a document: characters `start` to `end` (exclusive) of its text."""
+
+    heading: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One record of a corpus. `sections` are in order, do not overlap, and may leave text uncovered.
+
+    Metadata keys with a meaning here: `year` (int), `kind`, `source`, `url`, `journal`, `licence`,
+    `pmid`, `pmcid`, `doi`, `authors`, `keywords`, `notice` (retraction or correction).
+    """
+
+    doc_id: str
+    title: str
+    text: str
+    metadata: Metadata = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one vector stands for: characters `start` to `end` (exclusive) of a document's text."""
+
+    doc_id: str
+    number: int
+    title: str
+    text: str
+    section: str
+    start: int
+    end: int
+    metadata: Metadata = field(default_factory=dict)
+
+    @property
+    def passage_id(self) -> str:
+        """`DOC_ID#NUMBER`, unique within a corpus."""
+        return f"{self.doc_id}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One search request of a test collection."""
+
+    query_id: str
+    text: str
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One ranked document: `score` is comparable only within its run; higher is better."""
+
+    doc_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A test collection: what is searched, what is asked, and what was judged relevant."""
+
+    name: str
+    split: str
+    documents: tuple[Document, ...]
+    queries: tuple[Query, ...]
+    qrels: Qrels
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which passages may be found. Empty tuples and `None` do not restrict; years are inclusive."""
+
+    year_from: int | None = None
+    year_to: int | None = None
+    kinds: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()

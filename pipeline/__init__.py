@@ -1,0 +1,1 @@
+"""What makes data and models; each stage is a module. Nothing here is imported when serving."""

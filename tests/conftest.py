@@ -1,0 +1,35 @@
+"""Fixtures shared by all tests: where the real corpora are, and settings that touch only a temporary folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from medsearch.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real corpora, beside the checkout; they are not part of the project."""
+    folder = Path(os.environ.get("MEDSEARCH_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "medquad").is_dir():
+        pytest.skip(f"the real corpora are not at {folder}; name their folder in MEDSEARCH_TEST_DATA")
+    return folder
+
+
+@pytest.fixture()
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose index and cache are temporary, and whose corpora are the bundled ones."""
+    return Settings(
+        data=(ROOT / "data",), index=tmp_path / "index", cache=tmp_path / "cache", models=None
+    )

@@ -1,0 +1,1 @@
+"""The Streamlit page: Search for clinicians, Compare for researchers."""
