@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from medsearch.types import Filter, ModelSpec, Query, Run, Vectors
@@ -30,4 +31,16 @@ class Retriever(Protocol):
 
     def retrieve(self, queries: Sequence[Query], *, k: int, where: Filter | None = None) -> Run:
         """The best `k` documents a query, best passage standing for its document."""
+        ...
+
+
+class Progress(Protocol):
+    """Hears how far long work has come: a bar on a terminal, nothing in a test."""
+
+    def stage(self, title: str, total: int | None, /) -> AbstractContextManager[Callable[[int], None]]:
+        """Begin a stage of `total` items (`None`: not known); the result is called with each step made."""
+        ...
+
+    def say(self, line: str, /) -> None:
+        """One line of plain English about what is being done, and why."""
         ...

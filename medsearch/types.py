@@ -104,6 +104,26 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageSettings:
+    """How documents are cut: at most `max_tokens` of `tokenizer` (a model's name) a passage.
+
+    `overlap_tokens` is how much of a passage's end the next one may repeat, in whole sentences.
+    """
+
+    max_tokens: int = 200
+    overlap_tokens: int = 40
+    tokenizer: str = "minilm"
+
+
+@dataclass(frozen=True, slots=True)
+class PassageHit:
+    """One found passage: `score` is comparable only within its ranking; higher is better."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One search request of a test collection."""
 

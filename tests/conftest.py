@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: where the real corpora are, and settings that touch only a temporary folder."""
+"""Fixtures shared by all tests: the real corpora, and settings that touch only a temporary folder."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings whose index and cache are temporary, and whose corpora are the bundled ones."""
-    return Settings(
-        data=(ROOT / "data",), index=tmp_path / "index", cache=tmp_path / "cache", models=None
-    )
+    return Settings(data=(ROOT / "data",), index=tmp_path / "index", cache=tmp_path / "cache", models=None)

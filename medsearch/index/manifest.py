@@ -1,0 +1,141 @@
+"""What an index was made from and with; a mismatch is refused with the difference named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from medsearch.errors import IndexRefusedError
+from medsearch.types import ModelSpec, PassageSettings
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What determines an index's content: two equal plans give the same index."""
+
+    corpus: str
+    corpus_hash: str
+    passages: PassageSettings
+    models: Mapping[str, ModelSpec]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much went in: `rejects` are records set aside, `long_passages` single sentences over the limit."""
+
+    documents: int
+    passages: int
+    rejects: int
+    long_passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`manifest.json` of a finished index.
+
+    `shard` is the engine's folder beside it; `average_length` is in BM25 tokens; `content` is a SHA-256
+    over the passages and vectors; `stamp` is a cheap mark of the corpus's files (names, sizes, times).
+    """
+
+    plan: Plan
+    counts: Counts
+    shard: str
+    average_length: float
+    content: str
+    stamp: str
+    engine: str
+    created: str
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of the index in `folder`.
+
+    Raises:
+        IndexRefusedError: if there is none, or it is not a manifest of this format.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    file = folder / MANIFEST
+    try:
+        manifest = TypeAdapter(Manifest).validate_json(file.read_bytes())
+    except FileNotFoundError:
+        raise IndexRefusedError(f"no index at {folder}: run `medsearch index CORPUS` first") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise IndexRefusedError(
+            f"{file}: not a readable manifest ({where}: {first['msg']}); "
+            "make the index again with `medsearch index CORPUS --rebuild`"
+        ) from None
+    if manifest.plan.format != FORMAT:
+        raise IndexRefusedError(
+            f"{file}: index format {manifest.plan.format}, this medsearch reads {FORMAT}: "
+            "make it again with `medsearch index CORPUS --rebuild`"
+        )
+    return manifest
+
+
+def write_json(record: Plan | Manifest, file: Path) -> None:
+    """Write a record as JSON so that a reader sees the old file or the new one, never half of one."""
+    from pydantic import TypeAdapter
+
+    replace_file(file, TypeAdapter(type(record)).dump_json(record, indent=2) + b"\n")
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write `content` durably under a temporary name, then switch it in."""
+    partial = file.with_name(file.name + ".partial")
+    with partial.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+def read_plan(file: Path) -> Plan | None:
+    """The plan an unfinished build was started with; `None` where there is none or it is unreadable."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Plan).validate_json(file.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def plan_differences(made: Plan, wanted: Plan) -> list[str]:
+    """One phrase a difference, e.g. "passages.max_tokens is 200 in the index, 128 is asked for".
+
+    Models that only the index has are no difference: they stay in it.
+    """
+    pairs: list[tuple[str, object, object]] = [
+        ("corpus", made.corpus, wanted.corpus),
+        ("corpus hash", made.corpus_hash[:12], wanted.corpus_hash[:12]),
+    ]
+    for field in fields(PassageSettings):
+        name = field.name
+        pairs.append((f"passages.{name}", getattr(made.passages, name), getattr(wanted.passages, name)))
+    differences = [_phrase(*pair) for pair in pairs if pair[1] != pair[2]]
+    for name, spec in wanted.models.items():
+        if name in made.models:
+            differences.extend(model_differences(made.models[name], spec))
+    return differences
+
+
+def model_differences(made: ModelSpec, wanted: ModelSpec) -> Iterator[str]:
+    """One phrase a field of the model's spec that differs."""
+    for field in fields(ModelSpec):
+        old, new = getattr(made, field.name), getattr(wanted, field.name)
+        if field.name == "parameters":
+            old, new = dict(old), dict(new)
+        if old != new:
+            yield _phrase(f"{wanted.name}.{field.name}", old, new)
+
+
+def _phrase(name: str, made: object, wanted: object) -> str:
+    return f"{name} is {made!r} in the index, {wanted!r} is asked for"

@@ -1,0 +1,156 @@
+"""Reads a finished index; any number of processes may hold one open, also while a new one is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsearch.errors import IndexRefusedError, UsageError
+from medsearch.index.bm25 import Bm25Encoder
+from medsearch.index.manifest import Manifest, model_differences, read_manifest
+from medsearch.index.passage_file import passage_of
+from medsearch.index.writer import BM25_VECTOR
+from medsearch.types import Filter, ModelKind, ModelSpec, PassageHit, Vectors
+
+if TYPE_CHECKING:
+    from qdrant_edge import EdgeShard
+    from qdrant_edge import Filter as EdgeFilter
+
+HNSW_EF = 128
+"""Candidates the graph search keeps: 0.1 points of nDCG@10 from exact search (docs/log.md)."""
+
+_SCROLL = 256
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReader:
+    """An open index. Use `open_index` to get one."""
+
+    folder: Path
+    manifest: Manifest
+    _shard: EdgeShard
+
+    def search_dense(
+        self, spec: ModelSpec, vector: Vectors, *, k: int, where: Filter | None = None, exact: bool = False
+    ) -> list[PassageHit]:
+        """The `k` passages whose vectors of this model have the highest dot product with `vector` (dim,)."""
+        self._check(spec)
+        return self._query(vector.tolist(), spec.name, (k, where, exact))
+
+    def search_bm25(
+        self, spec: ModelSpec, text: str, *, k: int, where: Filter | None = None
+    ) -> list[PassageHit]:
+        """The `k` passages with the highest BM25 score; fewer where fewer share a word with `text`."""
+        self._check(spec)
+        weights = Bm25Encoder(spec, self.manifest.average_length).query(text)
+        return self._query(weights, BM25_VECTOR, (k, where, False)) if weights.indices else []
+
+    def facet(self, key: str, *, limit: int = 50) -> list[tuple[str, int]]:
+        """Values of a payload field with how many passages have each, most frequent first."""
+        from qdrant_edge import FacetRequest
+
+        hits = self._shard.facet(FacetRequest(key=key, limit=limit, exact=True)).hits
+        return [(str(hit.value), hit.count) for hit in hits]
+
+    def vectors(self, model: str) -> Iterator[Vectors]:
+        """All vectors of one model in passage order, in chunks."""
+        from qdrant_edge import ScrollRequest
+
+        offset: Any = None
+        while True:
+            records, offset = self._shard.scroll(
+                ScrollRequest(offset=offset, limit=_SCROLL, with_payload=False, with_vector=[model])
+            )
+            if records:
+                yield np.asarray([_named(record.vector, model) for record in records], dtype=np.float32)
+            if offset is None:
+                return
+
+    def close(self) -> None:
+        """Let the engine's files go."""
+        self._shard.close()
+
+    def _query(self, query: Any, vector: str, options: tuple[int, Filter | None, bool]) -> list[PassageHit]:
+        from qdrant_edge import Query, QueryRequest, SearchParams
+
+        k, where, exact = options
+        points = self._shard.query(
+            QueryRequest(
+                query=Query.Nearest(query, using=vector),
+                limit=k,
+                filter=_edge_filter(where),
+                params=SearchParams(hnsw_ef=max(HNSW_EF, k), exact=exact),
+                with_payload=True,
+            )
+        )
+        return [PassageHit(passage_of(point.payload or {}), float(point.score)) for point in points]
+
+    def _check(self, spec: ModelSpec) -> None:
+        made = self.manifest.plan.models.get(spec.name)
+        if made is None:
+            raise UsageError(
+                f"the index of {self.manifest.plan.corpus} has no vectors of {spec.name} "
+                f"(it has {', '.join(sorted(self.manifest.plan.models))}): "
+                f"add them with `medsearch index {self.manifest.plan.corpus} --models {spec.name}`"
+            )
+        differences = list(model_differences(made, spec))
+        if differences:
+            raise IndexRefusedError(
+                f"{self.folder}: {'; '.join(differences)}; "
+                f"make the index again with `medsearch index {self.manifest.plan.corpus} --rebuild`"
+            )
+
+
+def open_index(folder: Path) -> IndexReader:
+    """Open the index in `folder` for reading.
+
+    Raises:
+        IndexRefusedError: if there is none, it is of another format, or its files are damaged.
+    """
+    from qdrant_edge import EdgeShard
+
+    for _ in range(2):  # a rebuild may switch the shard between reading the manifest and loading it
+        manifest = read_manifest(folder)
+        try:
+            return IndexReader(folder, manifest, EdgeShard.load(str(folder / manifest.shard)))
+        except Exception as error:  # noqa: BLE001 - the engine raises bare Exception for any damaged file
+            cause = " ".join(str(error).split())
+    raise IndexRefusedError(
+        f"{folder / manifest.shard} cannot be opened ({cause}): "
+        f"make the index again with `medsearch index {manifest.plan.corpus} --rebuild`"
+    )
+
+
+def dense_models(manifest: Manifest) -> list[str]:
+    """Names of the models whose dense vectors the index holds."""
+    return [name for name, spec in manifest.plan.models.items() if spec.kind is ModelKind.DENSE]
+
+
+def _named(vectors: Any, model: str) -> Sequence[float]:
+    row: Sequence[float] = vectors[model]
+    return row
+
+
+def _edge_filter(where: Filter | None) -> EdgeFilter | None:
+    from qdrant_edge import FieldCondition, MatchAny, RangeFloat
+    from qdrant_edge import Filter as EdgeFilter
+
+    if where is None:
+        return None
+    must: list[Any] = []
+    if where.year_from is not None or where.year_to is not None:
+        must.append(
+            FieldCondition(key="metadata.year", range=RangeFloat(gte=where.year_from, lte=where.year_to))
+        )
+    for key, values in (
+        ("metadata.kind", where.kinds),
+        ("metadata.source", where.sources),
+        ("top_section", tuple(value.lower() for value in where.sections)),
+    ):
+        if values:
+            must.append(FieldCondition(key=key, match=MatchAny(any=list(values))))
+    return EdgeFilter(must=must) if must else None

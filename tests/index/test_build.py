@@ -1,0 +1,234 @@
+"""Builds, interrupted builds, extensions and refusals, with an encoder whose vectors mean something."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import BM25_SPEC, Heard, TopicEncoder, topic_spec
+
+from medsearch.errors import IndexRefusedError
+from medsearch.index.build import Material, build_index
+from medsearch.index.manifest import Plan, read_manifest
+from medsearch.index.reader import open_index
+from medsearch.index.vectors import CHUNK
+from medsearch.types import Filter, Passage, PassageSettings
+
+WORDS = ("angina pectoris", "chronic cough", "insulin dose", "itchy rash")
+PASSAGES = [
+    Passage(
+        doc_id=f"d{number // 2}",
+        number=number % 2,
+        title=f"About {WORDS[number % 4]}",
+        text=f"Text {number} on {WORDS[number % 4]}.",
+        section="Methods > Patients" if number % 2 else "",
+        start=0,
+        end=20,
+        metadata={
+            "year": 2000 + number % 20,
+            "kind": "note" if number % 3 else "article",
+            "tags": ("a", "b"),
+        },
+    )
+    for number in range(3 * CHUNK + 17)
+]
+PLAN = Plan(
+    corpus="tiny",
+    corpus_hash="f" * 64,
+    passages=PassageSettings(),
+    models={"topics": topic_spec(), "bm25": BM25_SPEC},
+)
+
+
+def material(encoder: TopicEncoder | None = None) -> Material:
+    used = encoder or TopicEncoder()
+    return Material(
+        passages=lambda: iter(PASSAGES),
+        rejects=lambda: 3,
+        is_long=lambda passage: passage.number == 99,
+        text=lambda passage: f"{passage.title} {passage.text}",
+        encoder=lambda name: used,
+        stamp="stamp",
+    )
+
+
+def test_a_finished_index_gives_back_every_passage_and_vector(tmp_path: Path) -> None:
+    manifest = build_index(tmp_path, PLAN, material(), Heard())
+    assert (manifest.counts.documents, manifest.counts.passages, manifest.counts.rejects) == (393, 785, 3)
+    assert read_manifest(tmp_path) == manifest
+    reader = open_index(tmp_path)
+    expected = TopicEncoder().encode_documents([f"{p.title} {p.text}" for p in PASSAGES])
+    assert np.array_equal(np.concatenate(list(reader.vectors("topics"))), expected)
+    hits = reader.search_dense(PLAN.models["topics"], expected[5], k=len(PASSAGES), exact=True)
+    assert sorted((h.passage for h in hits), key=lambda p: int(p.text.split()[1])) == PASSAGES
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+    assert not (tmp_path / "building").exists()
+
+
+@pytest.mark.parametrize("stop_after", [0, CHUNK, 2 * CHUNK + 1, 3 * CHUNK])
+def test_an_interrupted_build_goes_on_and_ends_the_same(tmp_path: Path, stop_after: int) -> None:
+    whole = build_index(tmp_path / "whole", PLAN, material(), Heard())
+    first = TopicEncoder(stop_after=stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path / "cut", PLAN, material(first), Heard())
+    second, heard = TopicEncoder(), Heard()
+    resumed = build_index(tmp_path / "cut", PLAN, material(second), heard)
+    assert resumed.content == whole.content
+    assert resumed.counts == whole.counts
+    assert len(first.documents) + len(second.documents) == len(PASSAGES)
+    assert "going on with the unfinished index" in heard.lines
+
+
+def _build_slowly(folder: Path) -> None:
+    class Slow(TopicEncoder):
+        def encode_documents(self, texts, /):  # type: ignore[no-untyped-def]  # as its base
+            time.sleep(0.15)
+            return super().encode_documents(texts)
+
+    build_index(folder, PLAN, material(Slow()), Heard())
+
+
+def test_kill_9_loses_nothing_that_was_encoded(tmp_path: Path) -> None:
+    whole = build_index(tmp_path / "whole", PLAN, material(), Heard())
+    process = multiprocessing.get_context("fork").Process(target=_build_slowly, args=(tmp_path / "cut",))
+    process.start()
+    vectors = tmp_path / "cut" / "building" / "vectors" / "topics"
+    deadline = time.monotonic() + 30
+    while not (vectors / "00000001.npy").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    with pytest.raises(IndexRefusedError, match="no index at"):
+        open_index(tmp_path / "cut")
+    encoder = TopicEncoder()
+    resumed = build_index(tmp_path / "cut", PLAN, material(encoder), Heard())
+    assert resumed.content == whole.content
+    assert len(encoder.documents) <= len(PASSAGES) - 2 * CHUNK
+
+
+def test_stopping_while_the_shard_is_written_leaves_the_old_index_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = build_index(tmp_path, PLAN, material(), Heard())
+    other = replace(PLAN, corpus_hash="e" * 64)
+
+    def killed(*_: object) -> None:
+        (tmp_path / "shard-halfway").mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("medsearch.index.assemble.write_shard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(tmp_path, other, material(), Heard(), rebuild=True)
+    assert open_index(tmp_path).manifest == before
+    encoder = TopicEncoder()
+    after = build_index(tmp_path, other, material(encoder), Heard(), rebuild=True)
+    assert encoder.documents == []
+    assert sorted(p.name for p in tmp_path.glob("shard-*")) == [after.shard]
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_build_slowly, args=(tmp_path,))
+    process.start()
+    try:
+        while not (tmp_path / "building").exists():
+            time.sleep(0.01)
+        with pytest.raises(IndexRefusedError, match="is being written by another process"):
+            build_index(tmp_path, PLAN, material(), Heard())
+    finally:
+        process.join()
+    assert open_index(tmp_path).manifest.counts.passages == len(PASSAGES)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (replace(PLAN, corpus_hash="e" * 64), "corpus hash is 'ffffffffffff' in the index"),
+        (replace(PLAN, passages=PassageSettings(max_tokens=128)), "passages.max_tokens is 200"),
+        (replace(PLAN, models={"topics": topic_spec(revision="2")}), "topics.revision is '1'"),
+        (replace(PLAN, models={"topics": topic_spec(query_prompt="query: ")}), "topics.query_prompt is ''"),
+    ],
+)
+def test_other_settings_are_refused_by_name(tmp_path: Path, changed: Plan, named: str) -> None:
+    build_index(tmp_path, PLAN, material(), Heard())
+    with pytest.raises(IndexRefusedError, match=named):
+        build_index(tmp_path, changed, material(), Heard())
+    rebuilt = build_index(tmp_path, changed, material(), Heard(), rebuild=True)
+    assert rebuilt.plan == changed
+
+
+def test_searching_with_another_revision_is_refused(tmp_path: Path) -> None:
+    build_index(tmp_path, PLAN, material(), Heard())
+    vector = np.ones(5, dtype=np.float32)
+    with pytest.raises(IndexRefusedError, match=r"topics\.revision is '1' in the index, '2' is asked for"):
+        open_index(tmp_path).search_dense(topic_spec(revision="2"), vector, k=3)
+
+
+def test_a_model_is_added_without_encoding_the_others_again(tmp_path: Path) -> None:
+    build_index(tmp_path / "two", replace(PLAN, models={"topics": topic_spec()}), material(), Heard())
+    added = TopicEncoder(topic_spec("more"))
+    more = replace(PLAN, models={"more": topic_spec("more"), "bm25": BM25_SPEC})
+    extended = build_index(tmp_path / "two", more, material(added), Heard())
+    assert len(added.documents) == len(PASSAGES)
+    both = replace(PLAN, models={"topics": topic_spec(), **more.models})
+    assert extended.content == build_index(tmp_path / "one", both, material(), Heard()).content
+
+
+def test_an_unfinished_index_with_other_settings_is_dropped_and_said(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path, PLAN, material(TopicEncoder(stop_after=CHUNK)), Heard())
+    heard, encoder = Heard(), TopicEncoder()
+    build_index(tmp_path, replace(PLAN, corpus_hash="e" * 64), material(encoder), heard)
+    assert len(encoder.documents) == len(PASSAGES)
+    assert heard.lines[0].startswith("an unfinished index with other settings is dropped: corpus hash")
+
+
+def test_filters_restrict_and_facets_count(tmp_path: Path) -> None:
+    build_index(tmp_path, PLAN, material(), Heard())
+    reader = open_index(tmp_path)
+    where = Filter(year_from=2003, year_to=2005, kinds=("note",), sections=("Methods",))
+    hits = reader.search_bm25(BM25_SPEC, "insulin cough angina rash", k=1000, where=where)
+    expected = [
+        p
+        for p in PASSAGES
+        if 2003 <= int(str(p.metadata["year"])) <= 2005 and p.metadata["kind"] == "note" and p.number == 1
+    ]
+    assert {h.passage.passage_id for h in hits} == {p.passage_id for p in expected}
+    counted = {"note": 0, "article": 0}
+    for passage in PASSAGES:
+        counted[str(passage.metadata["kind"])] += 1
+    assert dict(reader.facet("metadata.kind")) == counted
+
+
+def test_two_readers_at_once_and_a_rebuild_under_them(tmp_path: Path) -> None:
+    build_index(tmp_path, PLAN, material(), Heard())
+    first, second = open_index(tmp_path), open_index(tmp_path)
+    build_index(tmp_path, replace(PLAN, corpus_hash="e" * 64), material(), Heard(), rebuild=True)
+    for reader in (first, second, open_index(tmp_path)):
+        assert reader.search_bm25(BM25_SPEC, "insulin", k=3)[0].passage.title == "About insulin dose"
+
+
+def test_a_corpus_without_documents_is_refused(tmp_path: Path) -> None:
+    def nothing() -> Iterator[Passage]:
+        return iter(())
+
+    with pytest.raises(IndexRefusedError, match=r"tiny has no document to index \(3 records set aside\)"):
+        build_index(tmp_path, PLAN, replace(material(), passages=nothing), Heard())
+
+
+def test_a_damaged_manifest_and_a_damaged_shard_say_what_to_do(tmp_path: Path) -> None:
+    manifest = build_index(tmp_path, PLAN, material(), Heard())
+    for file in (tmp_path / manifest.shard).rglob("*.json"):
+        file.write_text("{")
+    with pytest.raises(IndexRefusedError, match=r"cannot be opened .* `medsearch index tiny --rebuild"):
+        open_index(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"plan": 3}')
+    with pytest.raises(IndexRefusedError, match="not a readable manifest"):
+        open_index(tmp_path)
