@@ -108,11 +108,15 @@ class PassageSettings:
     """How documents are cut: at most `max_tokens` of `tokenizer` (a model's name) a passage.
 
     `overlap_tokens` is how much of a passage's end the next one may repeat, in whole sentences.
+    `max_tokens = 0` does not cut: one passage a document, as retrieval benchmarks have it.
     """
 
     max_tokens: int = 200
     overlap_tokens: int = 40
     tokenizer: str = "minilm"
+
+
+WHOLE_DOCUMENTS = PassageSettings(max_tokens=0, overlap_tokens=0, tokenizer="none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from medsearch.corpora.sentences import language_of, sentence_spans
 from medsearch.errors import UsageError
-from medsearch.types import Document, Passage, PassageSettings, Section
+from medsearch.types import WHOLE_DOCUMENTS, Document, Passage, PassageSettings, Section
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
 """Token counts of texts, special tokens not counted."""
@@ -22,7 +22,8 @@ def split_documents(
     Raises:
         UsageError: if the overlap is not smaller than the passage length, or a length is not positive.
     """
-    if settings.max_tokens < 1 or not 0 <= settings.overlap_tokens < settings.max_tokens:
+    impossible = settings.max_tokens < 1 or not 0 <= settings.overlap_tokens < settings.max_tokens
+    if settings != WHOLE_DOCUMENTS and impossible:
         raise UsageError(
             f"passages of {settings.max_tokens} tokens with an overlap of {settings.overlap_tokens}: "
             "the length must be positive and the overlap smaller than it"
@@ -40,7 +41,7 @@ def split_document(
     so that it can still be found by its title.
     """
     spans: list[tuple[str, Span]] = []
-    for section in _covering_sections(document):
+    for section in _covering_sections(document) if settings.max_tokens else ():
         sentences = [
             (section.start + start, section.start + end)
             for start, end in sentence_spans(
@@ -50,7 +51,7 @@ def split_document(
         counts = count_tokens([document.text[start:end] for start, end in sentences]) if sentences else []
         spans.extend((section.heading, span) for span in _pack(sentences, counts, settings))
     if not spans:
-        spans = [("", (0, 0))]
+        spans = [("", (0, len(document.text) if not settings.max_tokens else 0))]
     return [
         Passage(
             doc_id=document.doc_id,

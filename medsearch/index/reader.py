@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from medsearch.index.bm25 import Bm25Encoder
 from medsearch.index.manifest import Manifest, model_differences, read_manifest
 from medsearch.index.passage_file import passage_of
 from medsearch.index.writer import BM25_VECTOR
-from medsearch.types import Filter, ModelKind, ModelSpec, PassageHit, Vectors
+from medsearch.types import Filter, ModelKind, ModelSpec, Passage, Vectors
 
 if TYPE_CHECKING:
     from qdrant_edge import EdgeShard
@@ -26,6 +26,14 @@ HNSW_EF = 128
 _SCROLL = 256
 
 
+class Point(NamedTuple):
+    """A found passage by its number in the index; `score` is higher for better."""
+
+    number: int
+    doc_id: str
+    score: float
+
+
 @dataclass(frozen=True, slots=True)
 class IndexReader:
     """An open index. Use `open_index` to get one."""
@@ -34,20 +42,29 @@ class IndexReader:
     manifest: Manifest
     _shard: EdgeShard
 
+    @property
+    def whole_documents(self) -> bool:
+        """Whether every document is one passage."""
+        return self.manifest.counts.documents == self.manifest.counts.passages
+
     def search_dense(
         self, spec: ModelSpec, vector: Vectors, *, k: int, where: Filter | None = None, exact: bool = False
-    ) -> list[PassageHit]:
+    ) -> list[Point]:
         """The `k` passages whose vectors of this model have the highest dot product with `vector` (dim,)."""
-        self._check(spec)
+        self.check(spec)
         return self._query(vector.tolist(), spec.name, (k, where, exact))
 
-    def search_bm25(
-        self, spec: ModelSpec, text: str, *, k: int, where: Filter | None = None
-    ) -> list[PassageHit]:
+    def search_bm25(self, spec: ModelSpec, text: str, *, k: int, where: Filter | None = None) -> list[Point]:
         """The `k` passages with the highest BM25 score; fewer where fewer share a word with `text`."""
-        self._check(spec)
+        self.check(spec)
         weights = Bm25Encoder(spec, self.manifest.average_length).query(text)
         return self._query(weights, BM25_VECTOR, (k, where, False)) if weights.indices else []
+
+    def passages(self, numbers: Sequence[int]) -> list[Passage]:
+        """The passages of these points, in the order asked for."""
+        records = self._shard.retrieve(list(numbers), with_payload=True, with_vector=False)
+        found = {record.id: passage_of(record.payload or {}) for record in records}
+        return [found[number] for number in numbers]
 
     def facet(self, key: str, *, limit: int = 50) -> list[tuple[str, int]]:
         """Values of a payload field with how many passages have each, most frequent first."""
@@ -74,7 +91,7 @@ class IndexReader:
         """Let the engine's files go."""
         self._shard.close()
 
-    def _query(self, query: Any, vector: str, options: tuple[int, Filter | None, bool]) -> list[PassageHit]:
+    def _query(self, query: Any, vector: str, options: tuple[int, Filter | None, bool]) -> list[Point]:
         from qdrant_edge import Query, QueryRequest, SearchParams
 
         k, where, exact = options
@@ -84,12 +101,13 @@ class IndexReader:
                 limit=k,
                 filter=_edge_filter(where),
                 params=SearchParams(hnsw_ef=max(HNSW_EF, k), exact=exact),
-                with_payload=True,
+                with_payload=["doc_id"],
             )
         )
-        return [PassageHit(passage_of(point.payload or {}), float(point.score)) for point in points]
+        return [Point(int(point.id), _doc_id(point.payload), float(point.score)) for point in points]
 
-    def _check(self, spec: ModelSpec) -> None:
+    def check(self, spec: ModelSpec) -> None:
+        """Refuse a model that the index lacks, or whose spec has changed since it was made."""
         made = self.manifest.plan.models.get(spec.name)
         if made is None:
             raise UsageError(
@@ -128,6 +146,10 @@ def open_index(folder: Path) -> IndexReader:
 def dense_models(manifest: Manifest) -> list[str]:
     """Names of the models whose dense vectors the index holds."""
     return [name for name, spec in manifest.plan.models.items() if spec.kind is ModelKind.DENSE]
+
+
+def _doc_id(payload: Any) -> str:
+    return str(payload["doc_id"])
 
 
 def _named(vectors: Any, model: str) -> Sequence[float]:

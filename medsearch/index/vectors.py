@@ -13,7 +13,7 @@ import numpy as np
 from medsearch.index.manifest import replace_file
 from medsearch.types import Vectors
 
-CHUNK = 256
+CHUNK = 128
 """Texts a chunk: some seconds of encoding on two cores, which is all that a kill can cost."""
 
 

@@ -1,0 +1,72 @@
+# Plain pip and venv. Versions are pinned in constraints.txt; torch is installed first, by its exact pin.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := $(shell grep '^torch==' constraints.txt)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CORPUS ?= sample
+MODELS ?= minilm,bm25
+PORT ?= 8501
+
+.PHONY: help setup demo index evaluate ui check test bench export clean
+
+help: ## list every target in a line
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(VENV)/.dev ## create .venv with everything for developing and testing
+
+demo: $(VENV)/.demo ## install, index the sample corpus with two retrievers, serve the page on 127.0.0.1:8501
+	@echo "[2/3] Indexing the sample corpus with MiniLM and BM25 (about a minute the first time, then seconds)"
+	@$(BIN)/medsearch index sample --models minilm,bm25
+	@echo "[3/3] Serving the page; open the address below in a browser"
+	@$(BIN)/medsearch ui --port $(PORT)
+
+index: $(VENV)/.demo ## index CORPUS with MODELS; stopped at any moment, run it again and it goes on
+	@$(BIN)/medsearch index $(CORPUS) --models $(MODELS)
+
+evaluate: $(VENV)/.demo ## score MODELS on the test collection CORPUS
+	@$(BIN)/medsearch evaluate $(CORPUS) --models $(MODELS)
+
+ui: $(VENV)/.demo ## serve the page on 127.0.0.1:PORT over what is indexed
+	@$(BIN)/medsearch ui --port $(PORT)
+
+export: $(VENV)/.demo ## export the model MODELS (one name) to ONNX
+	@$(BIN)/medsearch export $(MODELS)
+
+check: $(VENV)/.dev ## ruff, mypy, import contracts and the fast tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir .import_linter_cache
+	$(BIN)/python -m pytest -m "not slow"
+
+test: $(VENV)/.dev ## all tests: real models, real corpora and a real browser too
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev ## speed and memory, as ratios against a peer measured in the same run
+	$(BIN)/python -m benchmarks.index_speed
+	$(BIN)/python -m benchmarks.cold_start
+
+clean: ## remove the virtual environment and the caches of the tools, never data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "medsearch needs Python 3.11; name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+# torch first and alone: a range would let pip choose a build of several gigabytes for graphics cards.
+$(VENV)/.torch: constraints.txt | $(BIN)/python
+	@echo "[1/3] Installing the pinned dependencies (2 to 4 minutes; most of it is PyTorch)"
+	@$(PIP) install --quiet '$(TORCH)'
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/.torch
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[export,ui]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[train,generate,ui,dev]'
+	@touch $@ $(VENV)/.demo

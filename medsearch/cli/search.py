@@ -1,0 +1,97 @@
+"""`medsearch search`: ranked passages for a query."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from typing import Any
+
+from medsearch.cli.terminal import clean, show_json
+from medsearch.encoders.registry import load_registry
+from medsearch.errors import UsageError
+from medsearch.search.searcher import Found, Searcher, open_searcher
+from medsearch.settings import Settings
+from medsearch.types import Filter, PassageHit
+
+_SNIPPET = 400
+NOTICE = "Not a medical device: documents may be wrong or out of date; do not base care on them alone."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `search`."""
+    parser.add_argument("query", metavar="QUERY", help="what you are looking for")
+    parser.add_argument("--corpus", default="sample", help="an indexed corpus (default: sample)")
+    parser.add_argument("--model", help="minilm, bm25, hybrid:minilm … (default: the index's best)")
+    parser.add_argument("-k", type=int, default=10, help="how many documents (default: 10)")
+    parser.add_argument("--year-from", type=int, metavar="YEAR", help="from this year on")
+    parser.add_argument("--year-to", type=int, metavar="YEAR", help="up to this year")
+    parser.add_argument("--kind", action="append", default=[], help="only this kind (may be repeated)")
+    parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
+    parser.add_argument("--section", action="append", default=[], help="only this section (may be repeated)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Search and print."""
+    if arguments.k < 1:
+        raise UsageError(f"-k {arguments.k}: ask for at least one document")
+    settings = Settings.from_environment()
+    searcher = open_searcher(arguments.corpus, settings, load_registry(settings.models))
+    model = arguments.model or searcher.retriever_names()[0]
+    where = Filter(
+        year_from=arguments.year_from,
+        year_to=arguments.year_to,
+        kinds=tuple(arguments.kind),
+        sources=tuple(arguments.source),
+        sections=tuple(arguments.section),
+    )
+    found = searcher.search(arguments.query, retriever=model, k=arguments.k, where=where)
+    if arguments.json:
+        show_json(_record(found, searcher))
+    else:
+        _print(found, searcher)
+    return 0
+
+
+def _record(found: Found, searcher: Searcher) -> dict[str, Any]:
+    return {
+        "query": found.query,
+        "corpus": searcher.corpus,
+        "model": found.retriever,
+        "hits": [_hit(rank, hit) for rank, hit in enumerate(found.hits, start=1)],
+    }
+
+
+def _hit(rank: int, hit: PassageHit) -> dict[str, Any]:
+    passage = hit.passage
+    return {
+        "rank": rank,
+        "doc_id": passage.doc_id,
+        "score": hit.score,
+        "title": passage.title,
+        "text": passage.text,
+        "metadata": dict(passage.metadata),
+        "section": passage.section,
+        "start": passage.start,
+        "end": passage.end,
+    }
+
+
+def _print(found: Found, searcher: Searcher) -> None:
+    if not found.hits:
+        print("Nothing found. Try other words, another --model, or fewer filters.")
+    for rank, hit in enumerate(found.hits, start=1):
+        passage = hit.passage
+        facts = [
+            passage.section,
+            *(str(passage.metadata.get(key) or "") for key in ("year", "kind", "source")),
+        ]
+        line = " · ".join(fact for fact in (passage.doc_id, *facts) if fact)
+        text = textwrap.shorten(passage.text, _SNIPPET, placeholder=" …")
+        print(f"{rank:>2}. {clean(passage.title) or '(no title)'}   [{hit.score:.4f}]")
+        print(f"    {clean(line)}")
+        print(textwrap.indent(textwrap.fill(clean(text), 100), "    ") + "\n")
+    documents = searcher.reader.manifest.counts.documents
+    took = f"{found.seconds * 1000:.0f} ms"
+    print(f"{found.retriever} over {documents:,} documents of {searcher.corpus}, {took}", file=sys.stderr)
+    print(NOTICE, file=sys.stderr)

@@ -1,0 +1,109 @@
+"""One registry entry, checked key by key, as a `ModelSpec`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from medsearch.errors import UsageError
+from medsearch.types import ModelKind, ModelSpec, Pooling
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+_SOURCES = ("hub", "package", "path", "builtin")
+_KEYS = frozenset(ModelSpec.__dataclass_fields__) - {"name"}
+_REQUIRED = {
+    ModelKind.DENSE: ("source", "revision", "pooling", "max_tokens", "dim", "licence"),
+    ModelKind.LATE_INTERACTION: ("source", "revision", "max_tokens", "dim", "licence"),
+    ModelKind.SPARSE: ("source", "revision", "licence"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A raw table of the file, and where it stands, for messages."""
+
+    where: str
+    values: Mapping[str, object]
+
+    def wrong(self, key: str, what: str) -> UsageError:
+        return UsageError(f"{self.where}: {key}: {what}")
+
+    def text(self, key: str) -> str:
+        value = self.values.get(key, "")
+        if not isinstance(value, str):
+            raise self.wrong(key, f"must be a string, not {value!r}")
+        return value
+
+    def number(self, key: str) -> int:
+        value = self.values.get(key, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or (key in self.values and value < 1):
+            raise self.wrong(key, f"must be a whole number above 0, not {value!r}")
+        return value
+
+    def choice(self, key: str, of: type[_Choice]) -> _Choice:
+        value = self.text(key)
+        if value not in set(of):
+            raise self.wrong(key, f"must be one of {', '.join(of)}, not {value!r}")
+        return of(value)
+
+    def parameters(self) -> dict[str, float | str]:
+        table = self.values.get("parameters", {})
+        if not isinstance(table, dict):
+            raise self.wrong("parameters", "must be a table of numbers and strings")
+        for key, value in table.items():
+            if isinstance(value, bool) or not isinstance(value, int | float | str):
+                raise self.wrong(f"parameters.{key}", f"must be a number or a string, not {value!r}")
+        return table
+
+
+def parse_entry(name: str, values: object, *, file: str) -> ModelSpec:
+    """Check one table of a registry file.
+
+    Raises:
+        UsageError: A key is unknown or missing, or its value has the wrong type or is not allowed; the
+            message names the file, the entry and the key.
+    """
+    if not isinstance(values, dict):
+        raise UsageError(f"{file}: {name}: not a [{name}] table of a model's settings")
+    entry = _Entry(f"{file}: [{name}]", values)
+    for key in values:
+        if key not in _KEYS:
+            raise entry.wrong(key, f"unknown key; known: {', '.join(sorted(_KEYS))}")
+    kind = entry.choice("kind", ModelKind)
+    for key in _REQUIRED[kind]:
+        if key not in values:
+            raise entry.wrong(key, f"missing; a {kind} model needs it")
+    spec = ModelSpec(
+        name=name,
+        source=entry.text("source"),
+        revision=entry.text("revision"),
+        kind=kind,
+        pooling=entry.choice("pooling", Pooling) if "pooling" in values else Pooling.NONE,
+        max_tokens=entry.number("max_tokens"),
+        dim=entry.number("dim"),
+        licence=entry.text("licence"),
+        query_prompt=entry.text("query_prompt"),
+        document_prompt=entry.text("document_prompt"),
+        sha256=entry.text("sha256"),
+        parameters=entry.parameters(),
+    )
+    _check_agreement(spec, entry)
+    return spec
+
+
+def _check_agreement(spec: ModelSpec, entry: _Entry) -> None:
+    scheme, _, rest = spec.source.partition(":")
+    if scheme not in _SOURCES or not rest:
+        raise entry.wrong("source", f"must be one of {':…, '.join(_SOURCES)}:…, not {spec.source!r}")
+    if scheme == "hub" and not re.fullmatch(r"[0-9a-f]{40}", spec.revision):
+        raise entry.wrong("revision", f"must be a full commit hash (40 hex digits), not {spec.revision!r}")
+    if not spec.revision:
+        raise entry.wrong("revision", "must not be empty")
+    if spec.sha256 and not re.fullmatch(r"[0-9a-f]{64}", spec.sha256):
+        raise entry.wrong("sha256", f"must be 64 hex digits, not {spec.sha256!r}")
+    if (spec.kind is ModelKind.DENSE) != (spec.pooling is not Pooling.NONE):
+        raise entry.wrong("pooling", f"{spec.pooling} does not fit a {spec.kind} model")

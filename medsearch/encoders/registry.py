@@ -1,0 +1,96 @@
+"""The model registry: `models.toml`, the user's own entries, and the way from a name to an encoder."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from medsearch.encoders.entries import parse_entry
+from medsearch.errors import ModelUnavailableError, UsageError
+from medsearch.protocols import Encoder
+from medsearch.types import ModelKind, ModelSpec
+
+
+class Backend(StrEnum):
+    """What runs a dense model: ONNX Runtime (serving, no torch) or sentence-transformers (the reference)."""
+
+    ONNX = "onnx"
+    TRANSFORMER = "transformer"
+
+
+def load_registry(extra: Path | None = None) -> Mapping[str, ModelSpec]:
+    """Read the bundled `models.toml` and, behind it, the entries of the file `extra`.
+
+    Raises:
+        UsageError: A file cannot be read, an entry is wrong, or `extra` names a model that exists.
+    """
+    registry = _parse(files("medsearch").joinpath("models.toml").read_text("utf-8"), "models.toml")
+    if extra is None:
+        return MappingProxyType(registry)
+    try:
+        own = _parse(extra.read_text("utf-8"), str(extra))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{extra}: the model registry cannot be read ({error})") from error
+    for name in own:
+        if name in registry:
+            raise UsageError(f"{extra}: [{name}]: the registry has a model of this name; choose another")
+    return MappingProxyType(registry | own)
+
+
+def _parse(text: str, file: str) -> dict[str, ModelSpec]:
+    try:
+        entries = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file}: not valid TOML ({error})") from error
+    return {name: parse_entry(name, entry, file=file) for name, entry in entries.items()}
+
+
+def find_model(name: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
+    """Return the entry called `name`.
+
+    Raises:
+        UsageError: There is none; the message names those that are spelt alike, else all.
+    """
+    if name in registry:
+        return registry[name]
+    close = get_close_matches(name.lower(), registry, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(registry))}"
+    raise UsageError(f"unknown model {name!r}; {hint}")
+
+
+def load_encoder(spec: ModelSpec, *, cache: Path, backend: Backend = Backend.ONNX) -> Encoder:
+    """Load a dense model; with ONNX the first load exports it into `cache` (see `medsearch.encoders.onnx`).
+
+    Raises:
+        ModelUnavailableError: Its weights, or what is needed to run them, are not on this machine.
+        UsageError: It is not a model that gives one vector a text.
+    """
+    match spec.kind:
+        case ModelKind.DENSE:
+            return _load_dense(spec, cache, backend)
+        case ModelKind.LATE_INTERACTION:
+            raise ModelUnavailableError(
+                f"model {spec.name!r} gives one vector a token (late interaction), which no encoder here runs"
+                " yet; choose a dense model"
+            )
+        case ModelKind.SPARSE:
+            raise UsageError(
+                f"model {spec.name!r} is sparse: the index computes it, there is nothing to encode"
+            )
+
+
+def _load_dense(spec: ModelSpec, cache: Path, backend: Backend) -> Encoder:
+    match backend:
+        case Backend.ONNX:
+            from medsearch.encoders.onnx import OnnxEncoder
+
+            return OnnxEncoder(spec, cache=cache)
+        case Backend.TRANSFORMER:
+            from medsearch.encoders.transformer import TransformerEncoder
+
+            return TransformerEncoder(spec, cache=cache)

@@ -1,0 +1,115 @@
+"""Does a model's folder hold what the registry says: the pinned weights, pooling, length and prompt?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from medsearch.errors import ModelUnavailableError
+from medsearch.types import ModelSpec
+
+_MODULES = {"Transformer", "Pooling", "Normalize"}
+_UNLIMITED = 1_000_000  # transformers writes 1e30 where a tokenizer has no limit
+
+
+def weights_digest(folder: Path, *, cache: Path) -> str:
+    """SHA-256 of the folder's `model.safetensors`, remembered in `cache` while its size and time stay."""
+    weights = (folder / "model.safetensors").resolve()
+    state = weights.stat()
+    name = hashlib.sha256(str(weights).encode()).hexdigest()[:24]
+    memory = cache / "digests" / f"{name}-{state.st_size}-{state.st_mtime_ns}"
+    if memory.is_file():
+        return memory.read_text("ascii")
+    with weights.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    draft = memory.with_name(f"{memory.name}.{os.getpid()}")
+    draft.write_text(digest, "ascii")
+    draft.replace(memory)
+    return digest
+
+
+def verify_weights(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
+    """Refuse weights that are not the pinned ones, and a folder whose own settings contradict the registry.
+
+    Raises:
+        ModelUnavailableError: The message names what differs.
+    """
+    if spec.sha256 and (found := weights_digest(folder, cache=cache)) != spec.sha256:
+        raise ModelUnavailableError(
+            f"model {spec.name!r}: {folder / 'model.safetensors'} is not the pinned file"
+            f" (sha256 {found[:12]}…, expected {spec.sha256[:12]}…); install or download it again"
+        )
+    for field, stated, wanted in _disagreements(spec, folder):
+        raise ModelUnavailableError(
+            f"model {spec.name!r}: {field} is {stated} in {folder}, but {wanted} in the registry;"
+            " correct the registry's entry"
+        )
+
+
+def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, object]]:
+    """(field, what the folder says, what the registry says) for each contradiction."""
+    found: list[tuple[str, object, object]] = []
+    pooling, others = _modules(folder)
+    if others:
+        found.append(
+            ("modules.json: type", f"also {', '.join(others)}", "Transformer, Pooling and Normalize only")
+        )
+    if pooling and pooling != [spec.pooling]:
+        found.append(("pooling", "+".join(pooling), spec.pooling))
+    config = _read(folder / "config.json")
+    if config.get("hidden_size", spec.dim) != spec.dim:
+        found.append(("dim (hidden_size)", config["hidden_size"], spec.dim))
+    for field, limit in _limits(folder, config):
+        if spec.max_tokens > limit:
+            found.append((f"max_tokens ({field})", limit, spec.max_tokens))
+    prompt = _read(folder / "config_sentence_transformers.json").get("prompts", {}).get("query", "")
+    if prompt and prompt != spec.query_prompt:
+        found.append(("query_prompt (prompts.query)", repr(prompt), repr(spec.query_prompt)))
+    return found
+
+
+def _limits(folder: Path, config: dict[str, Any]) -> list[tuple[str, int]]:
+    """The folder's limits on tokens. The registry may ask for fewer, never for more."""
+    stated = {
+        "max_position_embeddings": config.get("max_position_embeddings"),
+        "max_seq_length": _read(folder / "sentence_bert_config.json").get("max_seq_length"),
+        "model_max_length": _read(folder / "tokenizer_config.json").get("model_max_length"),
+    }
+    return [(field, limit) for field, limit in stated.items() if limit and limit < _UNLIMITED]
+
+
+def _modules(folder: Path) -> tuple[list[str], list[str]]:
+    """Pooling modes that the folder states (none: a plain transformer), and modules we cannot run."""
+    if not (folder / "modules.json").is_file():
+        return [], []
+    pooling: list[str] = []
+    others: list[str] = []
+    for module in json.loads((folder / "modules.json").read_text("utf-8")):
+        kind = module["type"].rpartition(".")[2]
+        if kind == "Pooling":
+            pooling = _pooling_modes(_read(folder / module["path"] / "config.json"))
+        elif kind not in _MODULES:
+            others.append(kind)
+    return pooling, others
+
+
+def _pooling_modes(config: dict[str, Any]) -> list[str]:
+    """Sentence-transformers writes one `pooling_mode` since version 5, a flag a mode before."""
+    modes = config.get("pooling_mode")
+    if modes is None:
+        flags = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+        return [
+            flags.get(key, key) for key, value in config.items() if key.startswith("pooling_mode_") and value
+        ]
+    return [modes] if isinstance(modes, str) else list(modes)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return content

@@ -1,0 +1,52 @@
+"""What a retriever is called: a model of the registry, `bm25`, or `hybrid:MODEL`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from medsearch.encoders.registry import find_model
+from medsearch.errors import UsageError
+from medsearch.types import ModelKind, ModelSpec
+
+HYBRID = "hybrid:"
+BM25 = "bm25"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverName:
+    """A retriever by name with the models it needs: one, or for a hybrid the dense one and BM25."""
+
+    name: str
+    models: tuple[ModelSpec, ...]
+
+    @property
+    def hybrid(self) -> bool:
+        """Whether two rankings are fused."""
+        return len(self.models) > 1
+
+
+def parse_retriever(name: str, registry: Mapping[str, ModelSpec]) -> RetrieverName:
+    """Read a retriever's name.
+
+    Raises:
+        UsageError: if it names no model of the registry, or a model that cannot be searched with.
+    """
+    if name.startswith(HYBRID):
+        dense = find_model(name.removeprefix(HYBRID), registry)
+        if dense.kind is not ModelKind.DENSE:
+            raise UsageError(f"{name}: hybrid needs a dense model, {dense.name} is {dense.kind}")
+        return RetrieverName(name, (dense, find_model(BM25, registry)))
+    spec = find_model(name, registry)
+    if spec.kind is ModelKind.LATE_INTERACTION:
+        raise UsageError(f"{name}: late-interaction models cannot be searched with yet")
+    return RetrieverName(name, (spec,))
+
+
+def models_of(names: str, registry: Mapping[str, ModelSpec]) -> tuple[list[RetrieverName], list[ModelSpec]]:
+    """The retrievers of a comma-separated list, and the distinct models that they need."""
+    retrievers = [parse_retriever(part.strip(), registry) for part in names.split(",") if part.strip()]
+    if not retrievers:
+        raise UsageError("name at least one retriever, such as minilm, bm25 or hybrid:minilm")
+    models = {spec.name: spec for retriever in retrievers for spec in retriever.models}
+    return retrievers, list(models.values())
