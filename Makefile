@@ -46,8 +46,10 @@ test: $(VENV)/.dev ## all tests: real models, real corpora and a real browser to
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.dev ## speed and memory, as ratios against a peer measured in the same run
-	$(BIN)/python -m benchmarks.index_speed
+	$(BIN)/python -m benchmarks.encode_speed
+	$(BIN)/medsearch index sample
 	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.search_speed
 
 clean: ## remove the virtual environment and the caches of the tools, never data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

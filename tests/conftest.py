@@ -31,3 +31,9 @@ def real_data() -> Path:
 def settings(tmp_path: Path) -> Settings:
     """Settings whose index and cache are temporary, and whose corpora are the bundled ones."""
     return Settings(data=(ROOT / "data",), index=tmp_path / "index", cache=tmp_path / "cache", models=None)
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all slow tests, so that MiniLM is exported once."""
+    return tmp_path_factory.mktemp("model_cache")

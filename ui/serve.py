@@ -9,9 +9,11 @@ from pathlib import Path
 
 ADDRESS = "127.0.0.1"
 
+_HOSTS = (ADDRESS, "localhost")
+"""Other names are refused, so that no web page elsewhere can reach this one (DNS rebinding)."""
+
 _FLAGS = {
     "server.address": ADDRESS,
-    "server.allowedHosts": f"{ADDRESS},localhost",
     "server.headless": "true",
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": "false",
@@ -40,7 +42,9 @@ _FLAGS = {
 def command(port: int) -> list[str]:
     """The command line that serves the page at http://127.0.0.1:PORT until it is stopped."""
     flags = [f"--{name}={value}" for name, value in {**_FLAGS, "server.port": port}.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("app.py")), *flags]
+    hosts = [f"--server.allowedHosts={host}" for host in _HOSTS]
+    page = str(Path(__file__).with_name("app.py"))
+    return [sys.executable, "-m", "streamlit", "run", page, *flags, *hosts]
 
 
 def main() -> None:

@@ -159,8 +159,8 @@ def _shape(record_id: str) -> str:
 
 
 def _set_aside_range(path: Path, row: _Row, last: int | None, rejects: Rejects) -> None:
-    reach = "to the end of the file" if last is None else f"to line {last}"
-    lines = "" if last == row.first else f"; lines {row.first} {reach} are set aside with it"
+    reach = "the end of the file" if last is None else str(last)
+    lines = "" if last == row.first else f"; lines {row.first} to {reach} are set aside with it"
     rejects.set_aside(f"{path}:{row.first}", row.problem + lines, row.raw)
 
 

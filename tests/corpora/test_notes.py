@@ -80,7 +80,7 @@ def test_bad_rows_are_set_aside_at_the_line_they_start_on(tmp_path: Path) -> Non
         (6, "1 columns where the header has 2"),
         (7, "id is empty"),
         (8, "duplicate id '1'; the first record with it is kept"),
-        (9, "invalid CSV: ',' expected after '\"' (a quote not closed or not doubled); lines 9 to line 10 are set "
+        (9, "invalid CSV: ',' expected after '\"' (a quote not closed or not doubled); lines 9 to 10 are set "
             "aside with it"),
     ]  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_lines_of_a_broken_note_do_not_become_notes(tmp_path: Path) -> None:
     assert [note.doc_id for note in notes] == ["n1", "n3"]
     assert rejects.count == 1
     assert rejects.examples[0].startswith(f"{path}:3: invalid CSV")
-    assert rejects.examples[0].endswith("lines 3 to line 5 are set aside with it")
+    assert rejects.examples[0].endswith("lines 3 to 5 are set aside with it")
 
 
 def test_ids_are_unique_across_the_files_of_a_folder(tmp_path: Path) -> None:

@@ -1,0 +1,230 @@
+"""The command line: shapes of its JSON, exit codes, and errors of one line that say what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medsearch.cli.main import COMMANDS, main
+
+DOCUMENTS = [
+    {
+        "_id": "a",
+        "title": "Reflux",
+        "text": "Heartburn after a meal.",
+        "metadata": {"year": 2020, "kind": "note"},
+    },
+    {
+        "_id": "b",
+        "title": "Angina",
+        "text": "Chest pain on effort.",
+        "metadata": {"year": 2010, "kind": "drug"},
+    },
+    {"_id": "c", "title": "", "text": "A rash that itches. \u001b[31mred\u0007"},
+]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny BEIR corpus called `tiny` with two bad records, and settings that look for it."""
+    folder = tmp_path / "data" / "tiny"
+    (folder / "qrels").mkdir(parents=True)
+    lines = [json.dumps(document) for document in DOCUMENTS]
+    lines[1:1] = ['{"_id": "bad"', json.dumps({"_id": "a", "text": "again"})]
+    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    queries = [{"_id": "q1", "text": "pain on effort"}, {"_id": "q2", "text": "unjudged"}]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(q) + "\n" for q in queries), encoding="utf-8")
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tb\t1\n")
+    monkeypatch.setenv("MEDSEARCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MEDSEARCH_INDEX", str(tmp_path / "index"))
+    monkeypatch.setenv("MEDSEARCH_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+def test_index_then_search_in_the_promised_shape(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", "tiny", "--models", "bm25", "--json"]) == 0
+    indexed = json.loads(capsys.readouterr().out)
+    assert (indexed["documents"], indexed["passages"], indexed["rejects"]) == (3, 3, 2)
+    assert main(["search", "chest pain", "--corpus", "tiny", "--model", "bm25", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {key: found[key] for key in ("query", "corpus", "model")} == {
+        "query": "chest pain",
+        "corpus": "tiny",
+        "model": "bm25",
+    }
+    [hit] = found["hits"]
+    assert {key: hit[key] for key in ("rank", "doc_id", "title", "text")} == {
+        "rank": 1,
+        "doc_id": "b",
+        "title": "Angina",
+        "text": "Chest pain on effort.",
+    }
+    assert hit["metadata"]["year"] == 2010
+    assert hit["score"] > 0
+
+
+def test_bad_records_are_named_by_file_and_line_and_set_aside(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["index", "tiny", "--models", "bm25"]) == 0
+    shown = capsys.readouterr()
+    assert "2 bad records set aside" in shown.out
+    assert f"{corpus / 'corpus.jsonl'}:2: " in shown.err
+    assert f"{corpus / 'corpus.jsonl'}:3: " in shown.err
+    kept = (tmp_path / "index" / "tiny" / "rejects.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["where"].rsplit(":", 1)[1] for line in kept] == ["2", "3"]
+
+
+def test_strict_stops_at_the_first_bad_record(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", "tiny", "--models", "bm25", "--strict"]) == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("medsearch:")]
+    assert f"{corpus / 'corpus.jsonl'}:2: " in line
+    assert main(["search", "x", "--corpus", "tiny"]) == 1
+
+
+def test_evaluate_in_the_promised_shape_and_trec_files_give_the_same_scores(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["evaluate", "tiny", "--models", "bm25", "--out", str(out), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["corpus"], record["split"], record["queries"]) == ("tiny", "test", 1)
+    assert record["models"] == {
+        "bm25": {"nDCG@10": 1.0, "Recall@100": 1.0, "MRR@10": 1.0, "MAP": 1.0, "P@10": 0.1}
+    }
+    run, qrels = str(out / "tiny.test.bm25.run"), str(out / "tiny.test.qrels")
+    assert main(["evaluate", "tiny", "--run", run, "--qrels", qrels, "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["models"].values()) == list(record["models"].values())
+    kept = json.loads((out / "tiny.test.json").read_text("utf-8"))
+    assert kept["per_query"]["bm25"]["q1"]["nDCG@10"] == 1.0
+    assert kept["settings"]["models"]["bm25"]["parameters"]["k1"] == 1.2
+    assert len(kept["settings"]["corpus_hash"]) == 64
+
+
+@pytest.mark.parametrize("passages", [[], ["--passages"], ["--passages", "--approximate"]])
+def test_evaluate_as_mteb_does_and_as_the_page_does(
+    corpus: Path, passages: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "tiny", "--models", "bm25", "--json", *passages]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["models"]["bm25"]["nDCG@10"] == 1.0
+    assert record["settings"]["search"] == ("approximate" if "--approximate" in passages else "exact")
+    assert (record["settings"]["passages"] == "whole documents") == (not passages)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "required: COMMAND"),
+        (["serach"], 2, "invalid choice: 'serach'"),
+        (["search"], 2, "required: QUERY"),
+        (["search", "x", "--corpus", "nowhere"], 1, "nowhere has no index in .*medsearch index nowhere"),
+        (["index", "nowhere"], 2, "nowhere"),
+        (["index", "tiny", "--models", "minilmm"], 2, "minilm"),
+        (["index", "tiny", "--models", ","], 2, "name at least one retriever"),
+        (["index", "tiny", "--passage-tokens", "10", "--overlap-tokens", "10"], 2, "the overlap smaller"),
+        (["index", "tiny", "--passage-tokens", "many"], 2, "invalid int value: 'many'"),
+        (["evaluate", "tiny", "--split", "dev", "--models", "bm25"], 2, "test"),
+        (["evaluate", "tiny", "--models", "colbert"], 2, "late-interaction models cannot be searched"),
+        (["evaluate", "tiny", "--models", "hybrid:bm25"], 2, "hybrid needs a dense model"),
+        (["export", "bm25"], 2, "only dense models are exported"),
+        (["ui", "--port", "0"], 2, "a port is a number from 1 to 65535"),
+        (["corpora", "get", "nowhere"], 2, "no public corpus is named 'nowhere'"),
+        (["corpora", "list", "tiny"], 2, "go with `medsearch corpora get NAME`"),
+    ],
+)
+def test_wrong_usage_and_failures_are_one_line(
+    corpus: Path, arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        returned = main(arguments)
+    except SystemExit as stopped:  # argparse
+        returned = int(stopped.code or 0)
+    shown = capsys.readouterr()
+    [line] = [line for line in shown.err.splitlines() if line.startswith("medsearch")]
+    assert returned == code
+    assert re.search(said, line), line
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_wrong_search_options_name_what_is_wrong(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["index", "tiny", "--models", "bm25"])
+    capsys.readouterr()
+    for arguments, said in (
+        (["search", "  ", "--corpus", "tiny"], "the query is empty"),
+        (["search", "x", "--corpus", "tiny", "-k", "0"], "ask for at least one document"),
+        (["search", "x", "--corpus", "tiny", "--model", "minilm"], "has no vectors of minilm (it has bm25)"),
+    ):
+        assert main(arguments) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_changed_corpus_is_refused_until_it_is_indexed_again(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["index", "tiny", "--models", "bm25"])
+    with (corpus / "corpus.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"_id": "new", "text": "Chest drain."}) + "\n")
+    capsys.readouterr()
+    assert main(["search", "chest", "--corpus", "tiny"]) == 1
+    assert "tiny has changed since its index was made" in capsys.readouterr().err
+    assert main(["index", "tiny", "--models", "bm25"]) == 1
+    assert "corpus hash is" in capsys.readouterr().err
+    assert main(["index", "tiny", "--models", "bm25", "--rebuild"]) == 0
+    capsys.readouterr()
+    assert main(["search", "chest", "--corpus", "tiny", "--json"]) == 0
+    assert "new" in {hit["doc_id"] for hit in json.loads(capsys.readouterr().out)["hits"]}
+
+
+def test_filters_and_plain_output_without_terminal_codes(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["index", "tiny", "--models", "bm25"])
+    capsys.readouterr()
+    assert main(["search", "pain meal rash", "--corpus", "tiny", "--year-to", "2015"]) == 0
+    shown = capsys.readouterr()
+    assert "Angina" in shown.out
+    assert "Reflux" not in shown.out
+    assert "Not a medical device" in shown.err
+    main(["search", "rash", "--corpus", "tiny"])
+    assert "\x1b" not in capsys.readouterr().out
+    main(["search", "zebra", "--corpus", "tiny"])
+    assert "Nothing found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["corpora", "models", "doctor"])
+def test_listings_speak_json(corpus: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    offline = ["--offline"] if command == "doctor" else []
+    assert main([command, "--json", *offline]) == 0
+    record = json.loads(capsys.readouterr().out)
+    if command == "corpora":
+        by_name = {entry["name"]: entry for entry in record["corpora"]}
+        assert (by_name["tiny"]["documents"], by_name["tiny"]["queries"], by_name["tiny"]["rejects"]) == (
+            3,
+            2,
+            2,
+        )
+        assert by_name["sample"]["documents"] >= 300
+        assert {"nfcorpus", "trec_covid", "arguana", "scifact", "pmc_oa"} <= set(record["public"])
+    elif command == "models":
+        here = {entry["name"]: entry["on_this_machine"] for entry in record["models"]}
+        assert here["bm25"] is True
+        assert {"minilm", "bge-small", "medembed-large"} <= set(here)
+    else:
+        assert record["ok"] is True
+        assert {"Python", "packages to serve", "model bm25"} <= {check["what"] for check in record["checks"]}
+
+
+def test_every_command_is_listed_with_a_summary() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "medsearch.cli.main", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(
+        f"{name} " in shown and summary in " ".join(shown.split()) for name, summary in COMMANDS.items()
+    )
