@@ -1,6 +1,6 @@
 """Documents a second: the serving encoder (ONNX) against sentence-transformers' own `encode`, in turns.
 
-python -m benchmarks.encode_speed [CORPUS] [DOCUMENTS]
+python -m benchmarks.encode_speed [CORPUS]
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import Backend, find_model, load_encoder, load_registry
 from medsearch.settings import Settings
 
+DOCUMENTS = 256
 ROUNDS = 3
 
 
-def main(corpus: str = "sample", documents: int = 256) -> None:
+def main(corpus: str = "sample") -> None:
     """Measure both encoders on the same texts, alternating, after one warm-up each."""
     settings = Settings.from_environment()
     spec = find_model("minilm", load_registry(settings.models))
     location = find_corpus(corpus, settings.data)
-    texts = [document_text(d) for d in islice(read_documents(location, Rejects()), documents)]
+    texts = [document_text(d) for d in islice(read_documents(location, Rejects()), DOCUMENTS)]
     ours = load_encoder(spec, cache=settings.cache, backend=Backend.ONNX)
     peer = load_encoder(spec, cache=settings.cache, backend=Backend.TRANSFORMER)
     seconds: dict[str, list[float]] = {"onnx": [], "sentence-transformers": []}
@@ -50,4 +51,4 @@ def main(corpus: str = "sample", documents: int = 256) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *(int(count) for count in sys.argv[2:3]))
+    main(*sys.argv[1:2])

@@ -6,13 +6,13 @@ python -m benchmarks.search_speed CORPUS        (a corpus indexed with minilm an
 from __future__ import annotations
 
 import sys
+from functools import partial
 from time import perf_counter
 
 from benchmarks.record import keep, summary
 from medsearch.corpora.catalogue import find_corpus, read_queries
 from medsearch.corpora.rejects import Rejects
-from medsearch.encoders.registry import load_registry
-from medsearch.search.names import parse_retriever
+from medsearch.encoders.registry import load_encoder, load_registry
 from medsearch.search.searcher import open_searcher
 from medsearch.settings import Settings
 
@@ -26,17 +26,16 @@ def main(corpus: str = "sample") -> None:
     searcher = open_searcher(corpus, settings, registry)
     reader = searcher.reader
     queries = [q.text for q in read_queries(find_corpus(corpus, settings.data), Rejects())][:QUERIES]
-    dense = searcher.retriever(parse_retriever("minilm", registry))
-    vectors = dense.encoder.encode_queries(queries)  # type: ignore[attr-defined]  # a dense retriever has one
     spec, bm25 = registry["minilm"], registry["bm25"]
+    vectors = load_encoder(spec, cache=settings.cache).encode_queries(queries)
     seconds: dict[str, list[float]] = {"graph": [], "exact": [], "bm25": []}
     found = 0
     for text, vector in zip(queries, vectors, strict=True):
         rankings = {}
         for name, search in (
-            ("graph", lambda v=vector: reader.search_dense(spec, v, k=10)),
-            ("exact", lambda v=vector: reader.search_dense(spec, v, k=10, exact=True)),
-            ("bm25", lambda t=text: reader.search_bm25(bm25, t, k=10)),
+            ("graph", partial(reader.search_dense, spec, vector, k=10)),
+            ("exact", partial(reader.search_dense, spec, vector, k=10, exact=True)),
+            ("bm25", partial(reader.search_bm25, bm25, text, k=10)),
         ):
             started = perf_counter()
             rankings[name] = search()

@@ -45,7 +45,10 @@ def read(lines: Sequence[bytes], folder: Path) -> tuple[list[Document], Rejects,
         (b'{"_id": "a", "text": "x", "title": ["y"]}', "title is a list, not a string"),
         (b'{"_id": "a", "text": "x", "metadata": ["y"]}', "metadata is a list, not an object"),
         (b'{"_id": "good", "text": "again"}', "duplicate id 'good'; the first record with it is kept"),
-        (b'{"_id": "a", "text": "caf\xe9"}', "broken UTF-8: invalid continuation byte at byte 26 of the line"),
+        (
+            b'{"_id": "a", "text": "caf\xe9"}',
+            "broken UTF-8: invalid continuation byte at byte 26 of the line",
+        ),
         (b'{"_id": "a", "text": "\\ud83d alone"}', "broken Unicode: half of a surrogate pair"),
         (b'{"_id": 1' + b"0" * 5000 + b', "text": "x"}', "invalid JSON: Exceeds the limit"),
         (b'{"_id": "a", "text": ' + b"[" * 100_000, "invalid JSON: maximum recursion depth"),
@@ -78,7 +81,7 @@ def test_records_take_what_is_common_and_flatten_what_is_not(tmp_path: Path) -> 
     }  # fmt: skip
     lines = [
         json.dumps({"_id": 17, "text": "An integer id.", "metadata": metadata}).encode(),
-        b'{"id": "b", "title": "Only a title", "text": null, "metadata": {"source": "NHS", "date": "2020/03/27"}}',
+        b'{"id": "b", "title": "No text", "text": null, "metadata": {"source": "NHS", "date": "2020/03/27"}}',
         b'{"_id": "c", "text": "NaN as pandas writes it", "metadata": {"year": NaN, "x": -Infinity}}',
         b'{"_id": "d", "text": "x", "metadata": {"year": "in press"}}',
     ]
@@ -86,8 +89,9 @@ def test_records_take_what_is_common_and_flatten_what_is_not(tmp_path: Path) -> 
     assert rejects.count == 0
     assert [document.doc_id for document in documents] == ["17", "b", "c", "d"]
     assert documents[0].metadata == {
-        "year": 2019, "authors": ("Ng A", "Roe B"), "mesh": (), "grades": ("1", "2"), "cui": None, "rct": True,
-        "nested": '{"a": [2], "b": 1}', "objects": '[{"x": 1}]', "huge": str(2**70), "source": "sample",
+        "year": 2019, "authors": ("Ng A", "Roe B"), "mesh": (), "grades": ("1", "2"), "cui": None,
+        "rct": True, "nested": '{"a": [2], "b": 1}', "objects": '[{"x": 1}]', "huge": str(2**70),
+        "source": "sample",
     }  # fmt: skip
     assert documents[1].metadata == {"source": "NHS", "date": "2020/03/27", "year": 2020}
     assert documents[2].metadata == {"year": None, "x": None, "source": "sample"}
@@ -150,7 +154,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 RECORDS = st.lists(
     st.fixed_dictionaries(
         {
-            "_id": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip),
+            "_id": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+                str.strip
+            ),
             "title": TEXT,
             "text": TEXT.map(lambda text: text + "."),
             "metadata": st.dictionaries(
@@ -185,7 +191,9 @@ def test_what_is_written_is_read(records: list[dict[str, Any]], escape: bool, pa
 def numbered_records(count: int) -> list[bytes]:
     """Ids three digits apart in every place, so that no single changed byte makes one into another."""
     return [
-        json.dumps({"_id": f"{n}{n}{n}-{n}{n}{n}", "title": f"Title {n}", "text": f"Text of {n}. " * 4}).encode()
+        json.dumps(
+            {"_id": f"{n}{n}{n}-{n}{n}{n}", "title": f"Title {n}", "text": f"Text of {n}. " * 4}
+        ).encode()
         for n in range(count)
     ]
 
@@ -218,16 +226,11 @@ def test_one_wrong_byte_costs_its_own_record_only(data: st.DataObject, byte: int
 def test_one_wrong_byte_in_gzip_never_raises_and_is_reported(data: st.DataObject, byte: int) -> None:
     records = numbered_records(30)
     content = bytearray(gzip.compress(b"".join(record + b"\n" for record in records), mtime=0))
-    position = data.draw(st.integers(0, len(content) - 1))
-    changed = content[position] != byte
-    content[position] = byte
+    content[data.draw(st.integers(0, len(content) - 1))] = byte
     rejects = Rejects()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "corpus.jsonl.gz"
         path.write_bytes(content)
         documents = list(read_beir_documents(path, "s", rejects))
-    in_header = position < 10  # time, operating system and the like carry no content
-    if changed and not in_header:
-        assert rejects.count
-    elif not changed:
-        assert len(documents) == 30
+    if not rejects.count:  # a time stamp or padding bits were hit, or the byte was what it became
+        assert [document.text for document in documents] == [json.loads(record)["text"] for record in records]

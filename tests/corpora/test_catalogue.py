@@ -35,7 +35,7 @@ def write(path: Path, *records: dict[str, object]) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """One corpus of every kind and what lies beside corpora."""
     data = tmp_path / "data"
@@ -118,7 +118,9 @@ def test_paths_are_corpora_too(folder: Path, tmp_path: Path, monkeypatch: pytest
         ("../asthma", " did you mean asthma?"),
     ],
 )
-def test_an_unknown_name_is_one_line_with_the_closest_and_where_it_looked(folder: Path, name: str, hint: str) -> None:
+def test_an_unknown_name_is_one_line_with_the_closest_and_where_it_looked(
+    folder: Path, name: str, hint: str
+) -> None:
     with pytest.raises(UsageError) as raised:
         find_corpus(name, [folder])
     message = str(raised.value)
@@ -133,7 +135,9 @@ def test_a_path_that_is_no_corpus_says_what_was_looked_for(folder: Path) -> None
 def test_queries_without_documents_are_found_but_have_none(folder: Path) -> None:
     location = find_corpus("judged_only", [folder])
     assert [query.query_id for query in read_queries(location, Rejects())] == ["q"]
-    with pytest.raises(CorpusError, match=r"^judged_only has no documents: there is no corpus\.jsonl\[\.gz\] in "):
+    with pytest.raises(
+        CorpusError, match=r"^judged_only has no documents: there is no corpus\.jsonl\[\.gz\] in "
+    ):
         list(read_documents(location, Rejects()))
 
 
@@ -176,7 +180,9 @@ def test_stamps_follow_the_documents_and_nothing_else(folder: Path, tmp_path: Pa
     assert (fingerprint(location), quick_stamp(location)) == (before, quick)
     moved = shutil.copytree(folder / name, tmp_path / "moved" / name)
     assert fingerprint(CorpusLocation("other", moved, location.format)) == before
-    file = next(file for file in sorted(location.path.rglob("*")) if file.suffix in (".jsonl", ".csv", ".xml"))
+    file = next(
+        file for file in sorted(location.path.rglob("*")) if file.suffix in (".jsonl", ".csv", ".xml")
+    )
     if name == "asthma":
         file = location.path / "corpus.jsonl"
     os.utime(file, ns=(1, 1))

@@ -21,8 +21,8 @@ TITLE = "<title-group><article-title>T</article-title></title-group>"
 
 def article(body: str = "", meta: str = TITLE, rest: str = "", attributes: str = "") -> bytes:
     front = f"<front><article-meta>{meta}</article-meta></front>"
-    text = f'<article xmlns:xlink="http://www.w3.org/1999/xlink" {attributes}>{front}<body>{body}</body>{rest}</article>'
-    return text.encode()
+    start = f'<article xmlns:xlink="http://www.w3.org/1999/xlink" {attributes}>'
+    return f"{start}{front}<body>{body}</body>{rest}</article>".encode()
 
 
 def document_of(data: bytes) -> Document:
@@ -47,7 +47,8 @@ def test_sections_are_headed_nested_and_span_the_text() -> None:
               <sec sec-type="ethics"><p>Approved.</p></sec>
             </sec>
             <sec><title>Results</title><p>None.</p></sec>""",
-            meta=TITLE + "<abstract><p>Plain.</p></abstract><abstract><sec><title>Aim:</title><p>To see.</p></sec>"
+            meta=TITLE
+            + "<abstract><p>Plain.</p></abstract><abstract><sec><title>Aim:</title><p>To see.</p></sec>"
             '</abstract><abstract abstract-type="toc"><p>Short.</p></abstract>'
             '<trans-abstract xml:lang="es"><p>Corto.</p></trans-abstract>',
         )
@@ -70,14 +71,16 @@ def test_captions_stand_behind_the_paragraphs_of_their_section() -> None:
         article(
             """<sec><title>Results</title>
             <p>See <xref ref-type="fig" rid="f1">Fig. 1</xref>.<fig id="f1"><label>Fig. 1.</label><caption>
-              <title>Survival</title><p>Solid: treated.</p></caption><graphic xlink:href="f1.jpg"/></fig> It rose.</p>
+              <title>Survival</title><p>Solid: treated.</p></caption><graphic xlink:href="f"/></fig> It
+              rose.</p>
             <table-wrap><label>Table 2</label><caption><p>Doses (mg)</p></caption>
               <table><tr><td>7</td><td>cell</td></tr></table>
               <table-wrap-foot><fn><label>a</label><p>Twice daily.</p></fn></table-wrap-foot></table-wrap>
             <p>Last.</p></sec>
-            <boxed-text><caption><title>Key points</title></caption><p>Point.</p><sec><title>More</title><p>Here.</p></sec>
-            </boxed-text>
-            <supplementary-material><caption><p>Click here for additional data file.</p></caption></supplementary-material>""",
+            <boxed-text><caption><title>Key points</title></caption><p>Point.</p>
+              <sec><title>More</title><p>Here.</p></sec></boxed-text>
+            <supplementary-material><caption><p>Click here for additional data file.</p></caption>
+            </supplementary-material>""",
             rest="<floats-group><fig><caption><p>At the end.</p></caption></fig></floats-group>",
         )
     )
@@ -96,31 +99,37 @@ def test_captions_stand_behind_the_paragraphs_of_their_section() -> None:
     [
         ("<p>pain<xref ref-type='bibr'>1</xref>.</p>", "pain."),
         ("<p>pain <sup>[<xref ref-type='bibr'>1</xref>,<xref ref-type='bibr'>3</xref>]</sup>.</p>", "pain."),
-        ("<p>pain [<xref ref-type='bibr'>1</xref>–<xref ref-type='bibr'>3</xref>] and</p>", "pain and"),
+        ("<p>pain [<xref ref-type='bibr'>1</xref>\u2013<xref ref-type='bibr'>3</xref>] and</p>", "pain and"),
         ("<p>pain [<xref ref-type='bibr'>4</xref>, 5] and</p>", "pain and"),
         ("<p>pain (<xref ref-type='bibr'>12a</xref>), and</p>", "pain, and"),
         ("<p>pain <xref ref-type='bibr'>[7]</xref> and</p>", "pain and"),
-        ("<p>as shown by [<xref ref-type='bibr'>4</xref>, <xref ref-type='bibr'>5</xref>].</p>", "as shown by [4, 5]."),
+        ("<p>as shown by [<xref ref-type='bibr'>4</xref>, <xref ref-type='bibr'>5</xref>].</p>",
+         "as shown by [4, 5]."),
         ("<p>by Roe (<xref ref-type='bibr'>2010</xref>)</p>", "by Roe (2010)"),
         ("<p>(<xref ref-type='bibr'>Roe et al., 2010</xref>)</p>", "(Roe et al., 2010)"),
-        ("<p>a<xref ref-type='table-fn'>*</xref> b (<xref ref-type='table'>Table 1</xref>)</p>", "a b (Table 1)"),
-        ("<p>10<sup>5</sup> CFU, 10<sup>−3</sup></p>", "10^5 CFU, 10^−3"),
+        ("<p>a<xref ref-type='table-fn'>*</xref> b (<xref ref-type='table'>Table 1</xref>)</p>",
+         "a b (Table 1)"),
+        ("<p>10<sup>5</sup> CFU, 10<sup>\u22123</sup></p>", "10^5 CFU, 10^\u22123"),
         ("<p>CD4<sup>+</sup>, Ca<sup>2+</sup>, m<sup>2</sup>, CO<sub>2</sub>, <sup>18</sup>F</p>",
          "CD4+, Ca2+, m2, CO2, 18F"),
         ("<p>end.<sup>12</sup> Next</p>", "end. 12 Next"),
         ("<p>one<break/>two\n   three\u2009mg\u200b</p>", "one two three mg"),
         ("<p>x<!-- no -->y<?page 3?>z</p>", "xyz"),
         ("<p>A <bold>b</bold>, <italic>c</italic><fn><p>A note.</p></fn> d.</p>", "A b, c (A note.) d."),
-        ("<p>Do:<list><list-item><p>rest</p></list-item><list-item><p>drink</p><p>water</p></list-item></list>Then go.</p>",
+        ("<p>Do:<list><list-item><p>rest</p></list-item><list-item><p>drink</p><p>water</p></list-item></list>"
+         "Then go.</p>",
          "Do:\n\n- rest\n- drink\nwater\n\nThen go."),
         ("<list list-type='order'><list-item><label>1.</label><p>rest</p></list-item></list>", "1. rest"),
-        ("<list><list-item><p>a</p><list><list-item><p>b</p></list-item></list></list-item></list>", "- a\n- b"),
-        ("<def-list><def-item><term>BP</term><def><p>blood pressure</p></def></def-item></def-list>", "BP: blood pressure"),
+        ("<list><list-item><p>a</p><list><list-item><p>b</p></list-item></list></list-item></list>",
+         "- a\n- b"),
+        ("<def-list><def-item><term>BP</term><def><p>blood pressure</p></def></def-item></def-list>",
+         "BP: blood pressure"),
         ("<p>Said:<disp-quote><p>No.</p></disp-quote>So.</p>", "Said:\n\nNo.\n\nSo."),
-        ("<p>if <inline-formula><math xmlns='http://www.w3.org/1998/Math/MathML'><mi>p</mi><mo>&lt;</mo><mn>0.05</mn>"
-         "</math></inline-formula> then <disp-formula><tex-math>\\frac{1}{2}</tex-math></disp-formula> holds</p>",
+        ("<p>if <inline-formula><m:math xmlns:m='http://www.w3.org/1998/Math/MathML'><m:mi>p</m:mi><m:mo>&lt;"
+         "</m:mo><m:mn>0.05</m:mn></m:math></inline-formula> then <disp-formula><tex-math>1</tex-math>"
+         "</disp-formula> holds</p>",
          "if p<0.05 then [formula] holds"),
-        ("<p>see <ext-link xlink:href='http://x.org'>x.org</ext-link> and <named-content>n</named-content></p>",
+        ("<p>see <ext-link xlink:href='x'>x.org</ext-link> and <named-content>n</named-content></p>",
          "see x.org and n"),
         ("<p>a</p><ref-list><ref><mixed-citation>Gone 2001</mixed-citation></ref></ref-list>", "a"),
         ("Loose words<p>a</p>between", "Loose words\n\na\n\nbetween"),
@@ -136,14 +145,23 @@ def test_namespaces_and_article_sets_are_seen_through(tmp_path: Path) -> None:
     one = article("<p>One.</p>", meta='<article-id pub-id-type="pmc">PMC1</article-id>' + TITLE)
     two = article("<p>Two.</p>")
     path = tmp_path / "set.xml"
-    path.write_bytes(b'<pmc-articleset xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/">' + one + two + b"</pmc-articleset>")
+    path.write_bytes(
+        b'<pmc-articleset xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/">'
+        + one
+        + two
+        + b"</pmc-articleset>"
+    )
     documents = list(read_jats(path, "corpus", Rejects(strict=True)))
-    assert [(document.doc_id, document.text) for document in documents] == [("PMC1", "One."), ("set-2", "Two.")]
+    assert [(document.doc_id, document.text) for document in documents] == [
+        ("PMC1", "One."),
+        ("set-2", "Two."),
+    ]
 
 
 def test_reviews_and_replies_inside_an_article_are_not_its_body() -> None:
-    review = "<sub-article><front-stub/><body><p>A review.</p></body></sub-article><response><body><p>R.</p></body></response>"
-    assert document_of(article("<p>Its own.</p>", rest=review)).text == "Its own."
+    review = "<sub-article><front-stub/><body><p>A review.</p></body></sub-article>"
+    reply = "<response><body><p>A reply.</p></body></response>"
+    assert document_of(article("<p>Its own.</p>", rest=review + reply)).text == "Its own."
 
 
 def test_what_is_missing_is_said_and_nothing_at_all_is_set_aside(tmp_path: Path) -> None:
@@ -157,15 +175,18 @@ def test_what_is_missing_is_said_and_nothing_at_all_is_set_aside(tmp_path: Path)
     (tmp_path / "h.txt").write_bytes(b"no XML")
     rejects = Rejects()
     assert [document.doc_id for document in read_jats(tmp_path, "corpus", rejects)] == ["a", "b", "c"]
+    left = "what can be searched is its title and abstract"
     assert rejects.warnings == [
-        f"{tmp_path / 'b.xml'}: b has no running text in its body; what can be searched is its title and abstract",
-        f"{tmp_path / 'c.nxml'}: c has no body; what can be searched is its title and abstract",
+        f"{tmp_path / 'b.xml'}: b has no running text in its body; {left}",
+        f"{tmp_path / 'c.nxml'}: c has no body; {left}",
     ]
     assert rejects.examples[:2] == [
         f"{tmp_path / 'd.xml'}:1: the article has neither title nor text",
         f"{tmp_path / 'e.xml'}: no <article> in it; the outermost element is <html>",
     ]
-    assert rejects.examples[2].startswith(f"{tmp_path / 'f.xml'}:3: invalid XML: Opening and ending tag mismatch")
+    assert rejects.examples[2].startswith(
+        f"{tmp_path / 'f.xml'}:3: invalid XML: Opening and ending tag mismatch"
+    )
     assert rejects.count == 3
 
 
@@ -184,7 +205,10 @@ def package(path: Path, count: int) -> list[str]:
     with tarfile.open(path, "w:gz") as out:
         for number in range(count):
             for name, data in (
-                (f"PMC{number}/PMC{number}.nxml", article(f"<p>{number} " + str(hash((number, 1))) * 60 + "</p>")),
+                (
+                    f"PMC{number}/PMC{number}.nxml",
+                    article(f"<p>{number} " + str(hash((number, 1))) * 60 + "</p>"),
+                ),
                 (f"PMC{number}/figure.jpg", b"\xff\xd8" * 500),
             ):
                 member = tarfile.TarInfo(name)
@@ -212,13 +236,14 @@ def test_cut_gzip_and_broken_utf8_are_set_aside(tmp_path: Path) -> None:
     data = article("<p>" + "word " * 500 + "</p>")
     (tmp_path / "a.xml.gz").write_bytes(gzip.compress(data)[:-30])
     (tmp_path / "b.xml").write_bytes(data.replace(b"word", b"w\xf6rd", 1))
-    (tmp_path / "c.xml").write_bytes('<?xml version="1.0" encoding="latin-1"?>'.encode() + data.replace(b"word", b"w\xf6rd"))
+    (tmp_path / "c.xml").write_bytes(
+        b'<?xml version="1.0" encoding="ISO-8859-1"?>' + data.replace(b"word", b"w\xf6rd")
+    )
     rejects = Rejects()
     assert [document.text[:4] for document in read_jats(tmp_path, "corpus", rejects)] == ["wörd"]
-    assert rejects.examples == [
-        f"{tmp_path / 'a.xml.gz'}: compressed file is cut off; what followed is lost",
-        f"{tmp_path / 'b.xml'}:1: invalid XML: Input is not proper UTF-8, indicate encoding !",
-    ] or "invalid XML: Invalid bytes in character encoding" in rejects.examples[1]
+    cut, broken = rejects.examples
+    assert cut == f"{tmp_path / 'a.xml.gz'}: compressed file is cut off; what followed is lost"
+    assert broken.startswith(f"{tmp_path / 'b.xml'}:1: invalid XML: ")
     assert rejects.count == 2
 
 
@@ -226,7 +251,11 @@ WORDS = st.lists(st.from_regex(r"[a-z]{1,9}[,.]?", fullmatch=True), min_size=1, 
 
 
 @settings(max_examples=80, deadline=None)
-@given(tree=st.recursive(WORDS, lambda inner: st.lists(st.tuples(WORDS, inner), min_size=1, max_size=3), max_leaves=8))
+@given(
+    tree=st.recursive(
+        WORDS, lambda inner: st.lists(st.tuples(WORDS, inner), min_size=1, max_size=3), max_leaves=8
+    )
+)
 def test_any_nesting_of_sections_comes_out_in_order(tree: object) -> None:
     wanted: list[tuple[str, str]] = []
 
@@ -243,7 +272,9 @@ def test_any_nesting_of_sections_comes_out_in_order(tree: object) -> None:
     body = etree.Element("body")
     build(body, tree, ())
     document = document_of(article().replace(b"<body></body>", etree.tostring(body)))
-    assert [(heading, part) for heading, text in sections_of(document) for part in text.split("\n\n")] == wanted
+    assert [
+        (heading, part) for heading, text in sections_of(document) for part in text.split("\n\n")
+    ] == wanted
 
 
 @settings(max_examples=200, deadline=None)
@@ -253,8 +284,7 @@ def test_one_wrong_byte_is_read_or_reported_but_never_raises(data: st.DataObject
     content[data.draw(st.integers(0, len(content) - 1))] = byte
     try:
         document = document_of(bytes(content))
-    except BadXmlError as error:
-        assert str(error)
-    else:
-        for section in document.sections:
-            assert document.text[section.start : section.end].strip()
+    except BadXmlError:
+        return
+    for section in document.sections:
+        assert document.text[section.start : section.end].strip()

@@ -24,7 +24,10 @@ def read(content: bytes, folder: Path, name: str = "notes.csv") -> tuple[list[Do
 
 
 def test_json_lines_with_either_name_for_id_and_text(tmp_path: Path) -> None:
-    lines = b'{"_id": "a", "text": "Cough."}\n{"id": 2, "note": "Rash.", "metadata": {"kind": "letter"}}\n{"id": 3}\n'
+    lines = (
+        b'{"_id": "a", "text": "Cough."}\n{"id": 2, "note": "Rash.", "metadata": {"kind": "letter"}}\n'
+        b'{"id": 3}\n'
+    )
     for name, content in (("n.jsonl", lines), ("n.jsonl.gz", gzip.compress(lines))):
         notes, rejects, path = read(content, tmp_path, name)
         assert [(note.doc_id, note.text, note.metadata["kind"]) for note in notes] == [
@@ -90,7 +93,9 @@ def test_rows_below_an_unclosed_quote_are_still_read(tmp_path: Path) -> None:
     notes, rejects, path = read(b'id,text\nn1,"never closed\n' + rows, tmp_path)
     assert [note.doc_id for note in notes] == [f"n{number}" for number in range(2, 400)]
     assert rejects.count == 1
-    assert rejects.examples[0].startswith(f"{path}:2: invalid CSV: unexpected end of data (a quote not closed")
+    assert rejects.examples[0].startswith(
+        f"{path}:2: invalid CSV: unexpected end of data (a quote not closed"
+    )
 
 
 def test_lines_of_a_broken_note_do_not_become_notes(tmp_path: Path) -> None:
@@ -108,7 +113,9 @@ def test_ids_are_unique_across_the_files_of_a_folder(tmp_path: Path) -> None:
     rejects = Rejects()
     notes = read_notes([tmp_path / "a.csv", tmp_path / "b.jsonl"], "ward", rejects)
     assert [note.text for note in notes] == ["x", "z"]
-    assert rejects.examples == [f"{tmp_path / 'b.jsonl'}:1: duplicate id '1'; the first record with it is kept"]
+    assert rejects.examples == [
+        f"{tmp_path / 'b.jsonl'}:1: duplicate id '1'; the first record with it is kept"
+    ]
 
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
@@ -116,7 +123,9 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @settings(max_examples=80, deadline=None)
 @given(
-    rows=st.lists(st.tuples(CELL.filter(str.strip), CELL, CELL.map(lambda text: text + ".")), unique_by=lambda r: r[0]),
+    rows=st.lists(
+        st.tuples(CELL.filter(str.strip), CELL, CELL.map(lambda text: text + ".")), unique_by=lambda r: r[0]
+    ),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     packed=st.booleans(),
 )
@@ -162,4 +171,6 @@ def test_real_notes_are_read_whole(real_data: Path) -> None:
     assert {note.metadata["kind"] for note in notes} == {"clinical_note"}
     allergic = next(note for note in notes if note.doc_id == "mts0001")
     assert allergic.title == "Allergic Rhinitis"
-    assert allergic.text.startswith("SUBJECTIVE: This 23-year-old white female presents with complaint of allergies.")
+    assert allergic.text.startswith(
+        "SUBJECTIVE: This 23-year-old white female presents with complaint of allergies."
+    )

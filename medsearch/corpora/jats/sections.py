@@ -100,7 +100,7 @@ def _float(element: etree._Element, path: tuple[str, ...]) -> Iterator[Block]:
         label = title if title.lower().startswith(label.lower()) else f"{label}: {title}" if title else label
     below = _below(path, label)
     paragraph = _caption_text(caption, with_title=tag != "boxed-text")
-    if paragraph:
+    if paragraph and paragraph != _DOWNLOAD_LINK:
         yield " > ".join(below), paragraph
     yield from _walk(element, path if tag.endswith("-group") else below)
 
