@@ -51,6 +51,8 @@ def find_corpus(name: str, folders: Sequence[Path]) -> CorpusLocation:
     Raises:
         UsageError: there is none; the message has the closest names and where they were looked for.
     """
+    if Path(name).name in ("corpus.jsonl", "corpus.jsonl.gz"):
+        name = str(Path(name).parent)
     wanted = without_ending(name.strip().rstrip("/"))
     path = Path(name.strip()).expanduser()
     if wanted and not path.is_absolute() and not name.startswith("."):

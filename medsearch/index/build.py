@@ -7,7 +7,7 @@ both in a folder of its own. Replacing `manifest.json` switches it in.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,12 +35,14 @@ from medsearch.types import ModelKind, Passage
 class Material:
     """What a build is made from. `passages` cuts the corpus from its start at each call.
 
-    `rejects` says how many records were set aside once all passages were cut; `is_long` tells a passage over
+    `documents` is how many there are, as far as is known, for the progress bar; `rejects` says how many
+    records were set aside once all passages were cut; `is_long` tells a passage over
     the limit; `encoder` loads a model by name, only for models whose vectors are not there yet; `text` is
     what is encoded for a passage.
     """
 
     passages: Callable[[], Iterator[Passage]]
+    documents: Callable[[], int | None]
     rejects: Callable[[], int]
     is_long: Callable[[Passage], bool]
     text: Callable[[Passage], str]
@@ -79,8 +81,9 @@ def _build(folder: Path, plan: Plan, material: Material, progress: Progress, reb
         plan = replace(plan, models={**made.plan.models, **plan.models})
     unfinished = Unfinished(folder, plan, made, material.text)
     _start_or_resume(unfinished, progress)
+    encoders = _encoders(unfinished, material)
     counts = _cut(unfinished, material, progress)
-    _encode(unfinished, counts, material, progress)
+    _encode(unfinished, counts, encoders, material, progress)
     manifest = assemble(unfinished, counts, material.stamp, progress)
     shutil.rmtree(unfinished.building)
     _clean(folder, manifest)
@@ -132,7 +135,7 @@ def _cut(unfinished: Unfinished, material: Material, progress: Progress) -> Coun
             long_passages += material.is_long(passage)
             yield passage
 
-    with progress.stage("Cutting passages", None) as advance:
+    with progress.stage("Reading and cutting documents", material.documents()) as advance:
         documents, passages = write_passages(counted(), unfinished.passages_file, advance)
     if not passages:
         raise IndexRefusedError(
@@ -143,15 +146,28 @@ def _cut(unfinished: Unfinished, material: Material, progress: Progress) -> Coun
     return counts
 
 
-def _encode(unfinished: Unfinished, counts: Counts, material: Material, progress: Progress) -> None:
+def _encoders(unfinished: Unfinished, material: Material) -> dict[str, Encoder]:
+    """The models that still have something to encode, loaded first: a missing one fails before long work."""
     kept = unfinished.made.plan.models if unfinished.made else {}
-    for name, spec in unfinished.plan.models.items():
-        if spec.kind is not ModelKind.DENSE or name in kept:
-            continue
+    counts = read_counts(unfinished.counts_file)
+    return {
+        name: material.encoder(name)
+        for name, spec in unfinished.plan.models.items()
+        if spec.kind is ModelKind.DENSE
+        and name not in kept
+        and (counts is None or unfinished.store(name).rows_done() < counts.passages)
+    }
+
+
+def _encode(
+    unfinished: Unfinished,
+    counts: Counts,
+    encoders: Mapping[str, Encoder],
+    material: Material,
+    progress: Progress,
+) -> None:
+    for name, encoder in encoders.items():
         store = unfinished.store(name)
-        if store.rows_done() >= counts.passages:
-            continue
-        encoder = material.encoder(name)
         texts = (material.text(passage) for passage in read_passages(unfinished.passages_file))
         with progress.stage(f"Encoding with {name}", counts.passages) as advance:
             encode_resumably(texts, encoder.encode_documents, store, advance)

@@ -18,17 +18,21 @@ _PAYLOAD_FIELDS = ("doc_id", "number", "title", "text", "section", "start", "end
 def write_passages(
     passages: Iterable[Passage], file: Path, advance: Callable[[int], None]
 ) -> tuple[int, int]:
-    """Write passages as JSON lines, switched in when whole; returns (documents, passages)."""
+    """Write passages as JSON lines, switched in when whole; returns (documents, passages).
+
+    `advance` hears of each document.
+    """
     partial = file.with_name(file.name + ".partial")
     documents = count = 0
     last = None
     with partial.open("w", encoding="utf-8") as stream:
         for passage in passages:
             stream.write(json.dumps(asdict(passage), ensure_ascii=False) + "\n")
-            documents += passage.doc_id != last
             count += 1
-            last = passage.doc_id
-            advance(1)
+            if passage.doc_id != last:
+                documents += 1
+                last = passage.doc_id
+                advance(1)
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)

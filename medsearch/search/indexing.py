@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsearch.corpora.catalogue import CorpusLocation, fingerprint, quick_stamp, read_documents
+from medsearch.corpora.estimate import estimate_documents
 from medsearch.corpora.passages import TokenCounter, passage_text, split_documents
 from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import find_model, load_encoder
@@ -62,6 +63,7 @@ def index_corpus(
 
     material = Material(
         passages=cutter.passages,
+        documents=lambda: estimate_documents(location),
         rejects=lambda: cutter.rejected,
         is_long=cutter.is_long,
         text=passage_text,

@@ -94,6 +94,7 @@ def test_earlier_folders_win(folder: Path, tmp_path: Path) -> None:
 
 def test_paths_are_corpora_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_corpus(str(folder / "faq/en"), [folder]).name == "faq/en"
+    assert find_corpus(str(folder / "faq/en/corpus.jsonl.gz"), [folder]) == find_corpus("faq/en", [folder])
     outside = tmp_path / "elsewhere" / "letters.csv"
     outside.parent.mkdir()
     shutil.copy(folder / "notes/clinic.csv", outside)

@@ -105,6 +105,8 @@ def test_captions_stand_behind_the_paragraphs_of_their_section() -> None:
         ("<p>pain <xref ref-type='bibr'>[7]</xref> and</p>", "pain and"),
         ("<p>as shown by [<xref ref-type='bibr'>4</xref>, <xref ref-type='bibr'>5</xref>].</p>",
          "as shown by [4, 5]."),
+        ("<p>by Roe et al. [<xref ref-type='bibr'>5</xref>]. (<xref ref-type='bibr'>6</xref> and others)</p>",
+         "by Roe et al. (and others)"),
         ("<p>by Roe (<xref ref-type='bibr'>2010</xref>)</p>", "by Roe (2010)"),
         ("<p>(<xref ref-type='bibr'>Roe et al., 2010</xref>)</p>", "(Roe et al., 2010)"),
         ("<p>a<xref ref-type='table-fn'>*</xref> b (<xref ref-type='table'>Table 1</xref>)</p>",
@@ -129,6 +131,9 @@ def test_captions_stand_behind_the_paragraphs_of_their_section() -> None:
          "</m:mo><m:mn>0.05</m:mn></m:math></inline-formula> then <disp-formula><tex-math>1</tex-math>"
          "</disp-formula> holds</p>",
          "if p<0.05 then [formula] holds"),
+        ("<p>where<inline-formula><tex-math>x</tex-math></inline-formula>is (<disp-formula/>), "
+         "<disp-formula/>.</p>",
+         "where [formula] is ([formula]), [formula]."),
         ("<p>see <ext-link xlink:href='x'>x.org</ext-link> and <named-content>n</named-content></p>",
          "see x.org and n"),
         ("<p>a</p><ref-list><ref><mixed-citation>Gone 2001</mixed-citation></ref></ref-list>", "a"),

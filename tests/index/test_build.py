@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fakes import BM25_SPEC, Heard, TopicEncoder, topic_spec
 
-from medsearch.errors import IndexRefusedError
+from medsearch.errors import IndexRefusedError, ModelUnavailableError
 from medsearch.index.build import Material, build_index
 from medsearch.index.manifest import Plan, read_manifest
 from medsearch.index.reader import open_index
@@ -51,6 +51,7 @@ def material(encoder: TopicEncoder | None = None) -> Material:
     used = encoder or TopicEncoder()
     return Material(
         passages=lambda: iter(PASSAGES),
+        documents=lambda: None,
         rejects=lambda: 3,
         is_long=lambda passage: passage.number == 99,
         text=lambda passage: f"{passage.title} {passage.text}",
@@ -61,7 +62,8 @@ def material(encoder: TopicEncoder | None = None) -> Material:
 
 def test_a_finished_index_gives_back_every_passage_and_vector(tmp_path: Path) -> None:
     manifest = build_index(tmp_path, PLAN, material(), Heard())
-    assert (manifest.counts.documents, manifest.counts.passages, manifest.counts.rejects) == (393, 785, 3)
+    counts = manifest.counts
+    assert (counts.documents, counts.passages, counts.rejects) == (201, len(PASSAGES), 3)
     assert read_manifest(tmp_path) == manifest
     reader = open_index(tmp_path)
     expected = TopicEncoder().encode_documents([f"{p.title} {p.text}" for p in PASSAGES])
@@ -233,3 +235,14 @@ def test_a_damaged_manifest_and_a_damaged_shard_say_what_to_do(tmp_path: Path) -
     (tmp_path / "manifest.json").write_text('{"plan": 3}')
     with pytest.raises(IndexRefusedError, match="not a readable manifest"):
         open_index(tmp_path)
+
+
+def test_a_model_that_cannot_be_loaded_fails_before_anything_is_cut(tmp_path: Path) -> None:
+    def missing(name: str) -> TopicEncoder:
+        raise ModelUnavailableError(f"no {name} here")
+
+    heard = Heard()
+    with pytest.raises(ModelUnavailableError, match="no topics here"):
+        build_index(tmp_path, PLAN, replace(material(), encoder=missing), heard)
+    assert heard.stages == {}
+    assert build_index(tmp_path, PLAN, material(), Heard()).counts.passages == len(PASSAGES)

@@ -39,6 +39,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> IndexReader:
     plan = Plan("tiny", "0" * 64, PassageSettings(), {"topics": topic_spec(), "bm25": BM25_SPEC})
     material = Material(
         passages=lambda: iter(passages),
+        documents=lambda: None,
         rejects=lambda: 0,
         is_long=lambda _: False,
         text=lambda passage: passage.text,

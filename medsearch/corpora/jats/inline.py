@@ -26,10 +26,11 @@ _MARKS = frozenset({"fn", "table-fn", "aff", "corresp", "author-notes", "contrib
 
 # Control characters cannot occur in XML, so they are free to stand for structure until the text is joined.
 _PARAGRAPH, _LINE, _BULLET, _COLON, _GAP = "\x01", "\x02", "\x03", "\x04", "\x05"
-_CITATION, _CITATION_END = "\x06", "\x07"
+_CITATION, _CITATION_END, _EDGE = "\x06", "\x07", "\x08"
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
-_SPACE_IN_LINE = re.compile(r"[^\S\x01-\x07]+")
+_SPACE_IN_LINE = re.compile(r"[^\S\x01-\x08]+")
+_EDGE_OF_WORDS = re.compile(rf"(?<=[\w\]]){_EDGE}(?=[\w\[])")
 _GLUE = re.compile(rf" *([{_BULLET}{_COLON}{_GAP}])[ {_PARAGRAPH}{_LINE}]*")
 _GLUE_TEXT = {_BULLET: "- ", _COLON: ": ", _GAP: " "}
 _DASHES = "\u2013\u2014\u2212-"  # en dash, em dash, minus, hyphen: last, as it stands inside []
@@ -76,7 +77,7 @@ class Flow:
         if tag in FLOATS:
             self.floats.append(element)
         elif tag in _FORMULAS:
-            self._pieces.append(_formula(element))
+            self._pieces.append(_EDGE + _formula(element) + _EDGE)
         elif tag in _PARAGRAPHS or tag in _LINES or _is_note_in_list(element):
             self._add_block(element, tag)
         elif tag == "sup":
@@ -93,7 +94,8 @@ class Flow:
     def paragraphs(self) -> list[str]:
         """The text so far as paragraphs, blanks normalised; lines of lists are kept as lines."""
         text = _SPACE_IN_LINE.sub(" ", "".join(self._pieces).translate(_INVISIBLE))
-        text = _CITED.sub(_without_marks, text)
+        text = _EDGE_OF_WORDS.sub(" ", text).replace(_EDGE, "")
+        text = _close_gaps(_CITED.sub(_without_marks, text))
         text = _GLUE.sub(lambda glue: _GLUE_TEXT[glue.group(1)], text)
         lines = ([line.strip() for line in paragraph.split(_LINE)] for paragraph in text.split(_PARAGRAPH))
         joined = ("\n".join(line for line in part if line and line != "-") for part in lines)
@@ -163,8 +165,14 @@ def _raw_text(element: etree._Element) -> str:
 
 def _without_marks(cited: re.Match[str]) -> str:
     if not cited["word"]:
-        return ""
+        return _CITATION
     return cited.group().replace(_CITATION, "").replace(_CITATION_END, "")
+
+
+def _close_gaps(text: str) -> str:
+    """Make "et al. [3]." and "([4] and others)" end and begin well where the marks were."""
+    text = re.sub(rf"\.{_CITATION}\.", ".", text)
+    return re.sub(rf"(?<=[(\[]){_CITATION} ?|{_CITATION}", "", text)
 
 
 def _is_note_in_list(element: etree._Element) -> bool:
@@ -187,7 +195,7 @@ def _formula(element: etree._Element) -> str:
     text = "".join(_characters(math if math is not None else element))
     text = " ".join(text.split())
     shown = element.tag != "disp-formula" and 0 < len(text) <= _LONGEST_FORMULA
-    return text if shown else " [formula] "
+    return text if shown else "[formula]"
 
 
 def _characters(element: etree._Element) -> list[str]:
