@@ -14,10 +14,8 @@ TokenCounter = Callable[[Sequence[str]], list[int]]
 Span = tuple[int, int]
 
 
-def split_documents(
-    documents: Iterable[Document], settings: PassageSettings, count_tokens: TokenCounter
-) -> Iterator[Passage]:
-    """The passages of each document, in order, numbered from 0 within a document.
+def check_settings(settings: PassageSettings) -> None:
+    """Refuse settings that cannot be met.
 
     Raises:
         UsageError: if the overlap is not smaller than the passage length, or a length is not positive.
@@ -28,6 +26,17 @@ def split_documents(
             f"passages of {settings.max_tokens} tokens with an overlap of {settings.overlap_tokens}: "
             "the length must be positive and the overlap smaller than it"
         )
+
+
+def split_documents(
+    documents: Iterable[Document], settings: PassageSettings, count_tokens: TokenCounter
+) -> Iterator[Passage]:
+    """The passages of each document, in order, numbered from 0 within a document.
+
+    Raises:
+        UsageError: if the settings cannot be met.
+    """
+    check_settings(settings)
     for document in documents:
         yield from split_document(document, settings, count_tokens)
 

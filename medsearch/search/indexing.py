@@ -8,7 +8,12 @@ from pathlib import Path
 
 from medsearch.corpora.catalogue import CorpusLocation, fingerprint, quick_stamp, read_documents
 from medsearch.corpora.estimate import estimate_documents
-from medsearch.corpora.passages import TokenCounter, passage_text, split_documents
+from medsearch.corpora.passages import (
+    TokenCounter,
+    check_settings,
+    passage_text,
+    split_documents,
+)
 from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import find_model, load_encoder
 from medsearch.encoders.tokens import token_counter
@@ -48,6 +53,7 @@ def index_corpus(
         IndexRefusedError: if a finished index was made with other settings, or is being written.
         ModelUnavailableError: if a model's weights are not on this machine.
     """
+    check_settings(request.passages)
     location = request.location
     plan = Plan(
         corpus=location.name,
