@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
@@ -23,12 +24,12 @@ _STYLE = Path(__file__).parent / "style.css"
 _QUERY = "query"
 
 
-def open_page(title: str, purpose: str) -> None:
-    """Begin a view: the style, the permanent notice, and the heading."""
+def open_page(title: str, purpose: str, width: str = "reading") -> None:
+    """Begin a view: the style, the permanent notice, and the heading; `width` is "reading" or "wide"."""
     st.html(_STYLE)
     st.html(
         f'<aside class="ms-banner" aria-label="Important notice">{NOTICE}</aside>'
-        f'<h1 class="ms-title">{escaped(title)}</h1><p class="ms-purpose">{escaped(purpose)}</p>'
+        f'<h1 class="ms-title ms-{width}">{escaped(title)}</h1><p class="ms-purpose">{escaped(purpose)}</p>'
     )
 
 
@@ -108,9 +109,10 @@ def show_collection(manifest: Manifest) -> None:
     size = counted(manifest.counts.documents, "document")
     if manifest.counts.passages != manifest.counts.documents:
         size += f" in {counted(manifest.counts.passages, 'passage')}"
+    day = datetime.fromisoformat(manifest.created).strftime("%d %B %Y").lstrip("0")
     st.html(
         f'<p class="ms-quiet">Collection <strong>{escaped(manifest.plan.corpus)}</strong>: {size}, '
-        f"indexed on {escaped(manifest.created[:10])}. Your questions stay on this computer.</p>"
+        f"indexed on {escaped(day)}. Your questions stay on this computer.</p>"
     )
 
 

@@ -37,20 +37,16 @@ def summary(pairs: Comparison) -> str:
 def lines(pairs: Comparison) -> str:
     """HTML: one line a shared document, from its rank on the left to its rank on the right.
 
-    Drawn in units of one card's height and stretched to the lists; for the eye only, since each card
-    says its other rank.
+    The style sheet draws each from rank `--from` to rank `--to` of `--rows`, because Streamlit removes SVG.
+    They are for the eye only: each card says its other rank.
     """
     rows = max(len(pairs.left), len(pairs.right), 1)
     drawn = "".join(
-        f'<path class="ms-pair-{placed.pair}" d="M0 {placed.here - 0.5}'
-        f'C5 {placed.here - 0.5} 5 {placed.there - 0.5} 10 {placed.there - 0.5}"/>'
+        f'<div class="ms-pair-{placed.pair}" style="--from:{placed.here};--to:{placed.there}"></div>'
         for placed in pairs.left
         if placed.there is not None
     )
-    return (
-        f'<svg class="ms-lines" viewBox="0 0 10 {rows}" preserveAspectRatio="none" '
-        f'aria-hidden="true">{drawn}</svg>'
-    )
+    return f'<div class="ms-lines" style="--rows:{rows}" aria-hidden="true">{drawn}</div>'
 
 
 def _side(hits: Sequence[Placed], look: Look, name: str, side: str) -> str:

@@ -27,7 +27,7 @@ TOP = 10
 
 def page() -> None:
     """Draw the view."""
-    open_page("Compare", f"One question, two ways of searching: the first {TOP} results of each.")
+    open_page("Compare", f"One question, two ways of searching: the first {TOP} results of each.", "wide")
     with shown_errors():
         names = resources.corpora()
         if not names:
