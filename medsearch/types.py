@@ -137,14 +137,6 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One ranked document: `score` is comparable only within its run; higher is better."""
-
-    doc_id: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
 class Collection:
     """A test collection: what is searched, what is asked, and what was judged relevant."""
 

@@ -6,11 +6,13 @@ import argparse
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from medsearch.cli.terminal import TerminalProgress, clean, show_json
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.corpora.rejects import first_rejects
 from medsearch.encoders.registry import load_registry
+from medsearch.index.manifest import Manifest
 from medsearch.search.indexing import REJECTS, IndexRequest, index_corpus
 from medsearch.search.names import models_of
 from medsearch.search.searcher import index_folder
@@ -59,21 +61,26 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     manifest = index_corpus(request, folder, settings, registry, progress)
     seconds = time.perf_counter() - started
-    counts = manifest.counts
     if arguments.json:
         show_json(
             {
                 "corpus": location.name,
                 "index": str(folder),
                 "models": sorted(manifest.plan.models),
-                **asdict(counts),
+                **asdict(manifest.counts),
                 "content": manifest.content,
                 "seconds": round(seconds, 3),
             }
         )
-        return 0
+    else:
+        _print(manifest, folder, seconds)
+    return 0
+
+
+def _print(manifest: Manifest, folder: Path, seconds: float) -> None:
+    counts = manifest.counts
     print(
-        f"{location.name}: {counts.documents:,} documents in {counts.passages:,} passages, "
+        f"{manifest.plan.corpus}: {counts.documents:,} documents in {counts.passages:,} passages, "
         f"searchable by {', '.join(sorted(manifest.plan.models))}; {seconds:.0f} s; {folder}"
     )
     if counts.rejects:
@@ -85,4 +92,3 @@ def run(arguments: argparse.Namespace) -> int:
             f"{counts.long_passages:,} sentences are longer than {manifest.plan.passages.max_tokens} tokens "
             "each: kept whole, but a model reads only their beginning"
         )
-    return 0

@@ -14,6 +14,7 @@ from medsearch.types import ModelKind, ModelSpec, Pooling
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _SOURCES = ("hub", "package", "path", "builtin")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _KEYS = frozenset(ModelSpec.__dataclass_fields__) - {"name"}
 _REQUIRED = {
     ModelKind.DENSE: ("source", "revision", "pooling", "max_tokens", "dim", "licence"),
@@ -57,7 +58,7 @@ class _Entry:
         for key, value in table.items():
             if isinstance(value, bool) or not isinstance(value, int | float | str):
                 raise self.wrong(f"parameters.{key}", f"must be a number or a string, not {value!r}")
-        return table
+        return {key: value if isinstance(value, str) else float(value) for key, value in table.items()}
 
 
 def parse_entry(name: str, values: object, *, file: str) -> ModelSpec:
@@ -70,6 +71,10 @@ def parse_entry(name: str, values: object, *, file: str) -> ModelSpec:
     if not isinstance(values, dict):
         raise UsageError(f"{file}: {name}: not a [{name}] table of a model's settings")
     entry = _Entry(f"{file}: [{name}]", values)
+    if not _NAME.fullmatch(name):
+        raise entry.wrong(
+            "name", "may hold a-z, 0-9, '.', '_' and '-' only, and starts with a letter or digit"
+        )
     for key in values:
         if key not in _KEYS:
             raise entry.wrong(key, f"unknown key; known: {', '.join(sorted(_KEYS))}")
@@ -105,5 +110,18 @@ def _check_agreement(spec: ModelSpec, entry: _Entry) -> None:
         raise entry.wrong("revision", "must not be empty")
     if spec.sha256 and not re.fullmatch(r"[0-9a-f]{64}", spec.sha256):
         raise entry.wrong("sha256", f"must be 64 hex digits, not {spec.sha256!r}")
+    if spec.kind is ModelKind.SPARSE:
+        _check_bm25(spec, entry)
     if (spec.kind is ModelKind.DENSE) != (spec.pooling is not Pooling.NONE):
         raise entry.wrong("pooling", f"{spec.pooling} does not fit a {spec.kind} model")
+
+
+def _check_bm25(spec: ModelSpec, entry: _Entry) -> None:
+    """k1 is not negative, b from 0 to 1, and there is a language."""
+    k1, b = spec.parameters.get("k1"), spec.parameters.get("b")
+    if not isinstance(k1, float) or k1 < 0:
+        raise entry.wrong("parameters.k1", f"must be a number from 0 on, not {k1!r}")
+    if not isinstance(b, float) or not 0 <= b <= 1:
+        raise entry.wrong("parameters.b", f"must be a number from 0 to 1, not {b!r}")
+    if not isinstance(spec.parameters.get("language"), str):
+        raise entry.wrong("parameters.language", 'must be a language, such as "english"')

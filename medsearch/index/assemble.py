@@ -9,15 +9,29 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from shutil import disk_usage
 
+from medsearch.errors import IndexRefusedError
 from medsearch.index.bm25 import Bm25Encoder, average_length
 from medsearch.index.manifest import MANIFEST, Counts, Manifest, Plan, write_json
-from medsearch.index.passage_file import read_passages
+from medsearch.index.passage_file import read_counts, read_passages
 from medsearch.index.reader import open_index
 from medsearch.index.vectors import VectorStore
 from medsearch.index.writer import write_shard
 from medsearch.protocols import Progress
 from medsearch.types import ModelKind, Passage, Vectors
+
+_FIXED_BYTES = 64_000_000
+_BYTES_A_NUMBER = 6
+"""Four for the vector itself, the rest for its graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the documents came from, and a cheap mark of their files."""
+
+    path: str
+    stamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +58,23 @@ class Unfinished:
         """What was counted while the passages were cut."""
         return self.building / "counts.json"
 
+    def counts(self) -> Counts | None:
+        """The counts of finished cutting; `None` where the passages are not there, or not whole."""
+        return read_counts(self.passages_file, self.counts_file)
+
     def store(self, model: str) -> VectorStore:
         """The chunk files of one model's vectors."""
         return VectorStore(self.building / "vectors" / model)
 
 
-def assemble(unfinished: Unfinished, counts: Counts, stamp: str, progress: Progress) -> Manifest:
-    """Write the shard, then the manifest that names it; returns the manifest."""
+def assemble(unfinished: Unfinished, counts: Counts, source: Source, progress: Progress) -> Manifest:
+    """Write the shard, then the manifest that names it; returns the manifest.
+
+    Raises:
+        IndexRefusedError: if the parts do not fit together, or the disk is too full to write them again.
+    """
     plan = unfinished.plan
+    _check_room(unfinished, counts)
     bm25 = _bm25(unfinished, progress, counts)
     content = _Digest()
     content.add_file(unfinished.passages_file)
@@ -61,26 +84,42 @@ def assemble(unfinished: Unfinished, counts: Counts, stamp: str, progress: Progr
         for name, spec in sorted(plan.models.items())
         if spec.kind is ModelKind.DENSE
     }
+    passages = ((passage, unfinished.text(passage)) for passage in read_passages(unfinished.passages_file))
     with progress.stage("Writing the index", counts.passages) as advance:
-        write_shard(
-            unfinished.folder / shard,
-            ((passage, unfinished.text(passage)) for passage in read_passages(unfinished.passages_file)),
-            vectors,
-            bm25,
-            advance,
+        try:
+            written = write_shard(unfinished.folder / shard, passages, vectors, bm25, advance)
+        except ValueError:
+            written = 0
+    if written != counts.passages:
+        raise IndexRefusedError(
+            f"{unfinished.building}: its parts do not fit together; remove that folder and run this again"
         )
     manifest = Manifest(
         plan=plan,
         counts=counts,
         shard=shard,
-        average_length=bm25.average_length if bm25 else 0.0,
+        average_length={name: encoder.average_length for name, encoder in bm25.items()},
         content=content.hexdigest(),
-        stamp=stamp,
+        path=source.path,
+        stamp=source.stamp,
         engine=f"qdrant-edge-py {version('qdrant-edge-py')}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     write_json(manifest, unfinished.folder / MANIFEST)
     return manifest
+
+
+def _check_room(unfinished: Unfinished, counts: Counts) -> None:
+    """The engine maps files and dies without a word when the disk is full, so room is looked for first."""
+    dims = sum(spec.dim for spec in unfinished.plan.models.values() if spec.kind is ModelKind.DENSE)
+    text = unfinished.passages_file.stat().st_size
+    needed = _FIXED_BYTES + 3 * text + counts.passages * dims * _BYTES_A_NUMBER
+    free = disk_usage(unfinished.folder).free
+    if free < needed:
+        raise IndexRefusedError(
+            f"{unfinished.folder} has {free / 1e6:,.0f} MB free and about {needed / 1e6:,.0f} MB are needed: "
+            "make room, or name another folder in MEDSEARCH_INDEX, then run this again"
+        )
 
 
 class _Digest:
@@ -119,15 +158,17 @@ def _vectors(unfinished: Unfinished, model: str) -> Iterator[Vectors]:
         reader.close()
 
 
-def _bm25(unfinished: Unfinished, progress: Progress, counts: Counts) -> Bm25Encoder | None:
-    specs = [spec for spec in unfinished.plan.models.values() if spec.kind is ModelKind.SPARSE]
-    if not specs:
-        return None
-    with progress.stage("Counting words", counts.passages) as advance:
+def _bm25(unfinished: Unfinished, progress: Progress, counts: Counts) -> dict[str, Bm25Encoder]:
+    encoders = {}
+    for name, spec in unfinished.plan.models.items():
+        if spec.kind is not ModelKind.SPARSE:
+            continue
+        with progress.stage(f"Counting words for {name}", counts.passages) as advance:
+            encoders[name] = Bm25Encoder(spec, average_length(_texts(unfinished, advance), spec))
+    return encoders
 
-        def texts() -> Iterator[str]:
-            for passage in read_passages(unfinished.passages_file):
-                yield unfinished.text(passage)
-                advance(1)
 
-        return Bm25Encoder(specs[0], average_length(texts(), specs[0]))
+def _texts(unfinished: Unfinished, advance: Callable[[int], None]) -> Iterator[str]:
+    for passage in read_passages(unfinished.passages_file):
+        yield unfinished.text(passage)
+        advance(1)

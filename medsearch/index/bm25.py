@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from medsearch.errors import UsageError
 from medsearch.types import ModelSpec
 
 if TYPE_CHECKING:
@@ -57,11 +58,14 @@ def average_length(texts: Iterable[str], spec: ModelSpec) -> float:
 def _model(spec: ModelSpec, length: float, *, k1: float | None = None, b: float | None = None) -> Bm25:
     from qdrant_edge import Bm25, Bm25Config
 
-    return Bm25(
-        Bm25Config(
-            k=float(spec.parameters["k1"]) if k1 is None else k1,
-            b=float(spec.parameters["b"]) if b is None else b,
-            avg_len=length,
-            language=str(spec.parameters["language"]),
+    try:
+        return Bm25(
+            Bm25Config(
+                k=float(spec.parameters["k1"]) if k1 is None else k1,
+                b=float(spec.parameters["b"]) if b is None else b,
+                avg_len=length,
+                language=str(spec.parameters["language"]),
+            )
         )
-    )
+    except ValueError as error:
+        raise UsageError(f"model {spec.name!r}: the engine refuses its parameters ({error})") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from medsearch.errors import IndexRefusedError
-from medsearch.index.assemble import Unfinished, assemble
+from medsearch.index.assemble import Source, Unfinished, assemble
 from medsearch.index.manifest import (
     MANIFEST,
     Counts,
@@ -25,7 +25,8 @@ from medsearch.index.manifest import (
     read_plan,
     write_json,
 )
-from medsearch.index.passage_file import read_counts, read_passages, write_counts, write_passages
+from medsearch.index.passage_file import read_passages, write_counts, write_passages
+from medsearch.index.reader import open_index
 from medsearch.index.vectors import encode_resumably
 from medsearch.protocols import Encoder, Progress
 from medsearch.types import ModelKind, Passage
@@ -35,19 +36,27 @@ from medsearch.types import ModelKind, Passage
 class Material:
     """What a build is made from. `passages` cuts the corpus from its start at each call.
 
-    `documents` is how many there are, as far as is known, for the progress bar; `rejects` says how many
-    records were set aside once all passages were cut; `is_long` tells a passage over
-    the limit; `encoder` loads a model by name, only for models whose vectors are not there yet; `text` is
-    what is encoded for a passage.
+    `documents` is how many there are, as far as is known, for the progress bar; `cut` tells, once all
+    passages were cut, how many records were set aside and how many passages are over the limit; `encoder`
+    loads a model by name, only for models whose vectors are not there yet; `text` is what is encoded for a
+    passage.
     """
 
     passages: Callable[[], Iterator[Passage]]
     documents: Callable[[], int | None]
-    rejects: Callable[[], int]
-    is_long: Callable[[Passage], bool]
+    cut: Callable[[], CutReport]
     text: Callable[[Passage], str]
     encoder: Callable[[str], Encoder]
-    stamp: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CutReport:
+    """What happened while documents were read and cut; `remarks` are oddities that lost no record."""
+
+    rejects: int
+    long_passages: int
+    remarks: tuple[str, ...] = ()
 
 
 def build_index(
@@ -72,40 +81,48 @@ def build_index(
 
 
 def _build(folder: Path, plan: Plan, material: Material, progress: Progress, rebuild: bool) -> Manifest:
-    made = _finished(folder, plan, rebuild)
+    made = _made(folder)
+    _remove_other_shards(folder, made)
+    if made is not None and rebuild:
+        dropped = sorted(set(made.plan.models) - set(plan.models))
+        if dropped:
+            progress.say(f"the new index will not have {', '.join(dropped)}, which the present one has")
+        made = None
     if made is not None:
-        _clean(folder, made)
-        if not set(plan.models) - set(made.plan.models):
-            progress.say(f"the index of {plan.corpus} is up to date: {made.counts.passages:,} passages")
-            return made
+        _refuse_other_settings(folder, made, plan)
         plan = replace(plan, models={**made.plan.models, **plan.models})
     unfinished = Unfinished(folder, plan, made, material.text)
+    if made is not None and set(plan.models) == set(made.plan.models):
+        _remove_leftover_parts(unfinished)
+        progress.say(f"the index of {plan.corpus} is up to date: {made.counts.passages:,} passages")
+        return made
     _start_or_resume(unfinished, progress)
     encoders = _encoders(unfinished, material)
     counts = _cut(unfinished, material, progress)
-    _encode(unfinished, counts, encoders, material, progress)
-    manifest = assemble(unfinished, counts, material.stamp, progress)
+    _encode(unfinished, counts, encoders, progress)
+    manifest = assemble(unfinished, counts, material.source, progress)
     shutil.rmtree(unfinished.building)
-    _clean(folder, manifest)
+    _remove_other_shards(folder, manifest)
     return manifest
 
 
-def _finished(folder: Path, plan: Plan, rebuild: bool) -> Manifest | None:
-    """The index to extend; `None` where there is none or it is to be replaced."""
-    if not (folder / MANIFEST).exists() or rebuild:
-        return None
-    made = read_manifest(folder)
+def _made(folder: Path) -> Manifest | None:
+    return read_manifest(folder) if (folder / MANIFEST).exists() else None
+
+
+def _refuse_other_settings(folder: Path, made: Manifest, plan: Plan) -> None:
+    """An index can only be extended by one of the same settings, and only if it can still be read."""
     differences = plan_differences(made.plan, plan)
     if differences:
         raise IndexRefusedError(
             f"{folder} was made with other settings: {'; '.join(differences)}; "
             "add --rebuild to replace it (it serves searches until the new one is complete)"
         )
-    return made
+    open_index(folder).close()
 
 
 def _start_or_resume(unfinished: Unfinished, progress: Progress) -> None:
-    """Keep what an earlier, unfinished build of the same plan left; drop what another plan left."""
+    """Keep what an earlier, unfinished build of the same plan left and is whole; drop the rest."""
     file = unfinished.building / "plan.json"
     before = read_plan(file)
     models = dict(unfinished.plan.models)
@@ -121,35 +138,42 @@ def _start_or_resume(unfinished: Unfinished, progress: Progress) -> None:
         shutil.rmtree(unfinished.building)
     unfinished.building.mkdir(exist_ok=True)
     write_json(replace(unfinished.plan, models=models), file)
+    if unfinished.counts() is None:
+        # Without whole passages nothing says which text a vector belongs to.
+        shutil.rmtree(unfinished.building / "vectors", ignore_errors=True)
+    for name, spec in unfinished.plan.models.items():
+        unfinished.store(name).drop_damaged(spec.dim)
+
+
+def _remove_leftover_parts(unfinished: Unfinished) -> None:
+    """Parts of a build that was stopped right after its switch; parts of a wider build are kept."""
+    before = read_plan(unfinished.building / "plan.json")
+    if before and before == unfinished.plan:
+        shutil.rmtree(unfinished.building)
 
 
 def _cut(unfinished: Unfinished, material: Material, progress: Progress) -> Counts:
-    counts = read_counts(unfinished.counts_file)
+    counts = unfinished.counts()
     if counts is not None:
         return counts
-    long_passages = 0
-
-    def counted() -> Iterator[Passage]:
-        nonlocal long_passages
-        for passage in material.passages():
-            long_passages += material.is_long(passage)
-            yield passage
-
     with progress.stage("Reading and cutting documents", material.documents()) as advance:
-        documents, passages = write_passages(counted(), unfinished.passages_file, advance)
+        documents, passages = write_passages(material.passages(), unfinished.passages_file, advance)
+    report = material.cut()
+    for remark in report.remarks:
+        progress.say(f"note: {remark}")
     if not passages:
         raise IndexRefusedError(
-            f"{unfinished.plan.corpus} has no document to index ({material.rejects()} records set aside)"
+            f"{unfinished.plan.corpus} has no document to index ({report.rejects} records set aside)"
         )
-    counts = Counts(documents, passages, material.rejects(), long_passages)
-    write_counts(counts, unfinished.counts_file)
+    counts = Counts(documents, passages, report.rejects, report.long_passages)
+    write_counts(counts, unfinished.passages_file, unfinished.counts_file)
     return counts
 
 
 def _encoders(unfinished: Unfinished, material: Material) -> dict[str, Encoder]:
     """The models that still have something to encode, loaded first: a missing one fails before long work."""
     kept = unfinished.made.plan.models if unfinished.made else {}
-    counts = read_counts(unfinished.counts_file)
+    counts = unfinished.counts()
     return {
         name: material.encoder(name)
         for name, spec in unfinished.plan.models.items()
@@ -160,21 +184,16 @@ def _encoders(unfinished: Unfinished, material: Material) -> dict[str, Encoder]:
 
 
 def _encode(
-    unfinished: Unfinished,
-    counts: Counts,
-    encoders: Mapping[str, Encoder],
-    material: Material,
-    progress: Progress,
+    unfinished: Unfinished, counts: Counts, encoders: Mapping[str, Encoder], progress: Progress
 ) -> None:
     for name, encoder in encoders.items():
-        store = unfinished.store(name)
-        texts = (material.text(passage) for passage in read_passages(unfinished.passages_file))
+        texts = (unfinished.text(passage) for passage in read_passages(unfinished.passages_file))
         with progress.stage(f"Encoding with {name}", counts.passages) as advance:
-            encode_resumably(texts, encoder.encode_documents, store, advance)
+            encode_resumably(texts, encoder.encode_documents, unfinished.store(name), advance)
 
 
-def _clean(folder: Path, manifest: Manifest) -> None:
+def _remove_other_shards(folder: Path, manifest: Manifest | None) -> None:
     """Remove shards that no manifest names: a replaced one, or one whose build stopped before the switch."""
     for shard in folder.glob("shard-*"):
-        if shard.name != manifest.shard:
+        if manifest is None or shard.name != manifest.shard:
             shutil.rmtree(shard)

@@ -16,12 +16,16 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What determines an index's content: two equal plans give the same index."""
+    """What determines an index's content: two equal plans give the same index.
+
+    `cutting` is the version of the rules that documents are cut by.
+    """
 
     corpus: str
     corpus_hash: str
     passages: PassageSettings
     models: Mapping[str, ModelSpec]
+    cutting: int = 1
     format: int = FORMAT
 
 
@@ -39,15 +43,17 @@ class Counts:
 class Manifest:
     """`manifest.json` of a finished index.
 
-    `shard` is the engine's folder beside it; `average_length` is in BM25 tokens; `content` is a SHA-256
-    over the passages and vectors; `stamp` is a cheap mark of the corpus's files (names, sizes, times).
+    `shard` is the engine's folder beside it; `average_length` is in tokens, for each BM25 model; `content`
+    is a SHA-256 over the passages and vectors; `path` is where the corpus lay, and `stamp` a cheap mark of
+    its files (names, sizes, times).
     """
 
     plan: Plan
     counts: Counts
     shard: str
-    average_length: float
+    average_length: Mapping[str, float]
     content: str
+    path: str
     stamp: str
     engine: str
     created: str
@@ -79,6 +85,15 @@ def read_manifest(folder: Path) -> Manifest:
             "make it again with `medsearch index CORPUS --rebuild`"
         )
     return manifest
+
+
+def rebuild_command(plan: Plan) -> str:
+    """The command that makes an index anew with the models and passage settings that it has."""
+    settings = plan.passages
+    return (
+        f"medsearch index {plan.corpus} --models {','.join(plan.models)} --passage-tokens "
+        f"{settings.max_tokens} --overlap-tokens {settings.overlap_tokens} --rebuild"
+    )
 
 
 def write_json(record: Plan | Manifest, file: Path) -> None:
@@ -116,6 +131,7 @@ def plan_differences(made: Plan, wanted: Plan) -> list[str]:
     pairs: list[tuple[str, object, object]] = [
         ("corpus", made.corpus, wanted.corpus),
         ("corpus hash", made.corpus_hash[:12], wanted.corpus_hash[:12]),
+        ("the version of the cutting rules", made.cutting, wanted.cutting),
     ]
     for field in fields(PassageSettings):
         name = field.name

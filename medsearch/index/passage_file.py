@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,25 @@ def write_passages(
     return documents, count
 
 
-def write_counts(counts: Counts, file: Path) -> None:
-    """Keep what was counted while cutting, for a run that goes on later."""
-    replace_file(file, json.dumps(asdict(counts)).encode())
+def write_counts(counts: Counts, passages: Path, file: Path) -> None:
+    """Keep what was counted while cutting, and the digest of the passages, for a run that goes on later."""
+    replace_file(file, json.dumps({**asdict(counts), "sha256": digest_of(passages)}).encode())
 
 
-def read_counts(file: Path) -> Counts | None:
-    """The counts of finished cutting; `None` where it has not finished."""
-    return Counts(**json.loads(file.read_bytes())) if file.exists() else None
+def read_counts(passages: Path, file: Path) -> Counts | None:
+    """The counts of finished cutting; `None` where it has not finished or either file is damaged."""
+    try:
+        record = json.loads(file.read_bytes())
+        intact = record.pop("sha256") == digest_of(passages)
+        return Counts(**record) if intact else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def read_passages(file: Path) -> Iterator[Passage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,9 @@ import numpy as np
 
 from medsearch.errors import IndexRefusedError, UsageError
 from medsearch.index.bm25 import Bm25Encoder
-from medsearch.index.manifest import Manifest, model_differences, read_manifest
+from medsearch.index.manifest import Manifest, model_differences, read_manifest, rebuild_command
 from medsearch.index.passage_file import passage_of
-from medsearch.index.writer import BM25_VECTOR
-from medsearch.types import Filter, ModelKind, ModelSpec, Passage, Vectors
+from medsearch.types import Filter, ModelSpec, Passage, Vectors
 
 if TYPE_CHECKING:
     from qdrant_edge import EdgeShard
@@ -57,8 +57,8 @@ class IndexReader:
     def search_bm25(self, spec: ModelSpec, text: str, *, k: int, where: Filter | None = None) -> list[Point]:
         """The `k` passages with the highest BM25 score; fewer where fewer share a word with `text`."""
         self.check(spec)
-        weights = Bm25Encoder(spec, self.manifest.average_length).query(text)
-        return self._query(weights, BM25_VECTOR, (k, where, False)) if weights.indices else []
+        weights = Bm25Encoder(spec, self.manifest.average_length[spec.name]).query(text)
+        return self._query(weights, spec.name, (k, where, False)) if weights.indices else []
 
     def passages(self, numbers: Sequence[int]) -> list[Passage]:
         """The passages of these points, in the order asked for."""
@@ -119,7 +119,7 @@ class IndexReader:
         if differences:
             raise IndexRefusedError(
                 f"{self.folder}: {'; '.join(differences)}; "
-                f"make the index again with `medsearch index {self.manifest.plan.corpus} --rebuild`"
+                f"make the index again with `{rebuild_command(self.manifest.plan)}`"
             )
 
 
@@ -137,15 +137,15 @@ def open_index(folder: Path) -> IndexReader:
             return IndexReader(folder, manifest, EdgeShard.load(str(folder / manifest.shard)))
         except Exception as error:  # noqa: BLE001 - the engine raises bare Exception for any damaged file
             cause = " ".join(str(error).split())
+    if not os.access(folder / manifest.shard, os.W_OK):
+        raise IndexRefusedError(
+            f"{folder / manifest.shard} cannot be opened: the engine must be able to write there, even to "
+            "search; give this user the right to, or copy the index and name the copy in MEDSEARCH_INDEX"
+        )
     raise IndexRefusedError(
         f"{folder / manifest.shard} cannot be opened ({cause}): "
-        f"make the index again with `medsearch index {manifest.plan.corpus} --rebuild`"
+        f"make the index again with `{rebuild_command(manifest.plan)}`"
     )
-
-
-def dense_models(manifest: Manifest) -> list[str]:
-    """Names of the models whose dense vectors the index holds."""
-    return [name for name, spec in manifest.plan.models.items() if spec.kind is ModelKind.DENSE]
 
 
 def _doc_id(payload: Any) -> str:

@@ -23,17 +23,20 @@ class VectorStore:
 
     folder: Path
 
-    def chunks_done(self) -> int:
-        """How many chunks, counted from the first without a gap, are on disk."""
-        done = 0
-        while self._file(done).exists():
-            done += 1
-        return done
-
     def rows_done(self) -> int:
-        """How many vectors are on disk."""
-        done = self.chunks_done()
-        return (done - 1) * CHUNK + len(np.load(self._file(done - 1), mmap_mode="r")) if done else 0
+        """How many vectors, counted from the first without a gap, are on disk."""
+        return self._done()[1]
+
+    def drop_damaged(self, dim: int) -> None:
+        """Remove the first chunk that is not (CHUNK, dim) float32, the last one aside, and all after it."""
+        files = sorted(self.folder.glob("*.npy"))
+        for number, file in enumerate(files):
+            rows = _rows_of(file, dim)
+            whole = rows == CHUNK or (rows > 0 and number == len(files) - 1)
+            if not whole or file != self._file(number):
+                for bad in files[number:]:
+                    bad.unlink()
+                return
 
     def append(self, chunk: int, vectors: Vectors) -> None:
         """Store chunk number `chunk`; durable when this returns."""
@@ -44,16 +47,28 @@ class VectorStore:
 
     def read(self) -> Iterator[Vectors]:
         """The stored chunks in order, each of shape (up to CHUNK, dim)."""
-        for chunk in range(self.chunks_done()):
+        for chunk in range(self._done()[0]):
             yield np.load(self._file(chunk), allow_pickle=False)
 
-    def read_all(self, dim: int) -> Vectors:
-        """All stored vectors, shape (n, dim)."""
-        chunks = list(self.read())
-        return np.concatenate(chunks) if chunks else np.zeros((0, dim), dtype=np.float32)
+    def _done(self) -> tuple[int, int]:
+        """Chunks and rows on disk."""
+        chunks = 0
+        while self._file(chunks).exists():
+            chunks += 1
+        last = len(np.load(self._file(chunks - 1), mmap_mode="r", allow_pickle=False)) if chunks else 0
+        return chunks, max(chunks - 1, 0) * CHUNK + last
 
     def _file(self, chunk: int) -> Path:
         return self.folder / f"{chunk:08d}.npy"
+
+
+def _rows_of(file: Path, dim: int) -> int:
+    """Rows of a stored chunk; 0 where it is damaged, cut off or of another model."""
+    try:
+        stored = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        return 0
+    return len(stored) if stored.dtype == np.float32 and stored.shape[1:] == (dim,) else 0
 
 
 def encode_resumably(
@@ -67,7 +82,7 @@ def encode_resumably(
     Chunks are cut at fixed places, so that an interrupted run encodes the same batches as a whole one.
     `advance` hears of every text done, those of an earlier run first.
     """
-    done = store.chunks_done()
+    done = -(-store.rows_done() // CHUNK)
     for number, chunk in enumerate(in_chunks(texts, CHUNK)):
         if number >= done:
             store.append(number, encode(chunk))

@@ -14,7 +14,6 @@ from medsearch.types import Passage, Vectors
 if TYPE_CHECKING:
     from qdrant_edge import EdgeConfig, EdgeShard, Point, SparseVector
 
-BM25_VECTOR = "bm25"
 _BATCH = 512
 
 
@@ -22,33 +21,29 @@ def write_shard(
     folder: Path,
     passages: Iterable[tuple[Passage, str]],
     vectors: Mapping[str, tuple[int, Iterable[Vectors]]],
-    bm25: Bm25Encoder | None,
+    bm25: Mapping[str, Bm25Encoder],
     advance: Callable[[int], None],
-) -> None:
+) -> int:
     """Write one shard: for passage i, row i of each model's vectors, its BM25 weights and its payload.
 
     A passage comes with the text that BM25 reads for it. `vectors` maps a model's name to its dimension and
-    its vectors in chunks. The shard has no write-ahead log, so that many processes can open it at once; it
-    is complete and durable when this returns.
+    its vectors in chunks, `bm25` a BM25 model's name to its weights. The shard has no write-ahead log, so
+    that many processes can open it at once; it is complete and durable when this returns.
+
+    Returns:
+        The number of passages that the engine holds.
+
+    Raises:
+        ValueError: if a model has more or fewer vectors than there are passages.
     """
-    from qdrant_edge import EdgeShard, UpdateOperation
+    from qdrant_edge import CountRequest, EdgeShard, UpdateOperation
 
     folder.mkdir(parents=True)
     with ExitStack() as stack:
-        shard = EdgeShard.create(
-            str(folder), _config({name: dim for name, (dim, _) in vectors.items()}, bm25)
-        )
+        config = _config({name: dim for name, (dim, _) in vectors.items()}, bm25)
+        shard = EdgeShard.create(str(folder), config)
         stack.callback(shard.close)
-        rows = {name: _rows(chunks) for name, (_, chunks) in vectors.items()}
-        points = (
-            _point(
-                number,
-                passage,
-                {name: next(row) for name, row in rows.items()},
-                bm25.document(text) if bm25 else None,
-            )
-            for number, (passage, text) in enumerate(passages)
-        )
+        points = _points(passages, {name: _rows(chunks) for name, (_, chunks) in vectors.items()}, bm25)
         while batch := list(islice(points, _BATCH)):
             shard.update(UpdateOperation.upsert_points(batch))
             advance(len(batch))
@@ -56,9 +51,10 @@ def write_shard(
         shard.flush()
         shard.optimize()
         shard.flush()
+        return int(shard.count(CountRequest(exact=True)))
 
 
-def _config(dims: Mapping[str, int], bm25: Bm25Encoder | None) -> EdgeConfig:
+def _config(dims: Mapping[str, int], bm25: Iterable[str]) -> EdgeConfig:
     from qdrant_edge import (
         Distance,
         EdgeConfig,
@@ -70,22 +66,26 @@ def _config(dims: Mapping[str, int], bm25: Bm25Encoder | None) -> EdgeConfig:
 
     return EdgeConfig(
         vectors={name: EdgeVectorParams(size=dim, distance=Distance.Dot) for name, dim in dims.items()},
-        sparse_vectors={BM25_VECTOR: EdgeSparseVectorParams(modifier=Modifier.Idf)} if bm25 else None,
+        sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in bm25},
         # One segment: every reader then searches one graph, and a shard read by many is never merged later.
         optimizers=EdgeOptimizersConfig(default_segment_number=1),
         wal_enabled=False,
     )
 
 
-def _point(
-    number: int, passage: Passage, rows: Mapping[str, list[float]], weights: SparseVector | None
-) -> Point:
+def _points(
+    passages: Iterable[tuple[Passage, str]],
+    rows: Mapping[str, Iterator[list[float]]],
+    bm25: Mapping[str, Bm25Encoder],
+) -> Iterator[Point]:
     from qdrant_edge import Point
 
-    vector: dict[str, list[float] | SparseVector | list[list[float]]] = dict(rows)
-    if weights is not None:
-        vector[BM25_VECTOR] = weights
-    return Point(id=number, vector=vector, payload=payload_of(passage))
+    for number, ((passage, text), *dense) in enumerate(zip(passages, *rows.values(), strict=True)):
+        vector: dict[str, list[float] | SparseVector | list[list[float]]] = dict(
+            zip(rows, dense, strict=True)
+        )
+        vector |= {name: encoder.document(text) for name, encoder in bm25.items()}
+        yield Point(id=number, vector=vector, payload=payload_of(passage))
 
 
 def payload_of(passage: Passage) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from medsearch.corpora.catalogue import CorpusLocation, fingerprint, quick_stamp, read_documents
 from medsearch.corpora.estimate import estimate_documents
 from medsearch.corpora.passages import (
+    CUTTING,
     TokenCounter,
     check_settings,
     passage_text,
@@ -17,11 +18,13 @@ from medsearch.corpora.passages import (
 from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import find_model, load_encoder
 from medsearch.encoders.tokens import token_counter
-from medsearch.index.build import Material, build_index
+from medsearch.index.assemble import Source
+from medsearch.index.bm25 import Bm25Encoder
+from medsearch.index.build import CutReport, Material, build_index
 from medsearch.index.manifest import Manifest, Plan
 from medsearch.protocols import Encoder, Progress
 from medsearch.settings import Settings
-from medsearch.types import WHOLE_DOCUMENTS, ModelSpec, Passage, PassageSettings
+from medsearch.types import WHOLE_DOCUMENTS, ModelKind, ModelSpec, Passage, PassageSettings
 
 REJECTS = "rejects.jsonl"
 
@@ -54,55 +57,62 @@ def index_corpus(
         ModelUnavailableError: if a model's weights are not on this machine.
     """
     check_settings(request.passages)
+    for spec in request.models:
+        if spec.kind is ModelKind.SPARSE:
+            Bm25Encoder(spec, 1.0)  # refuses bad parameters before any work is done
     location = request.location
     plan = Plan(
         corpus=location.name,
         corpus_hash=fingerprint(location),
         passages=request.passages,
         models={spec.name: spec for spec in request.models},
+        cutting=CUTTING,
     )
     folder.mkdir(parents=True, exist_ok=True)
     cutter = _Cutter(request, folder / REJECTS, registry)
 
     def encoder(name: str) -> Encoder:
-        return load_encoder(registry[name], cache=settings.cache)
+        return load_encoder(plan.models[name], cache=settings.cache)
 
     material = Material(
         passages=cutter.passages,
         documents=lambda: estimate_documents(location),
-        rejects=lambda: cutter.rejected,
-        is_long=cutter.is_long,
+        cut=lambda: cutter.report,
         text=passage_text,
         encoder=encoder,
-        stamp=quick_stamp(location),
+        source=Source(str(location.path.absolute()), quick_stamp(location)),
     )
     return build_index(folder, plan, material, progress, rebuild=request.rebuild)
 
 
 class _Cutter:
-    """Cuts the corpus once, remembering how many records were set aside."""
+    """Cuts the corpus, remembering what was set aside and how many sentences are over the limit."""
 
     def __init__(self, request: IndexRequest, rejects: Path, registry: Mapping[str, ModelSpec]) -> None:
         self._request = request
         self._file = rejects
         self._registry = registry
-        self._count: TokenCounter = _no_tokens
-        self.rejected = 0
+        self.report = CutReport(0, 0)
 
     def passages(self) -> Iterator[Passage]:
         settings = self._request.passages
-        if settings != WHOLE_DOCUMENTS:
-            self._count = token_counter(find_model(settings.tokenizer, self._registry))
         rejects = Rejects(self._file, strict=self._request.strict)
-        yield from split_documents(read_documents(self._request.location, rejects), settings, self._count)
-        self.rejected = rejects.count
+        count = _no_tokens if settings == WHOLE_DOCUMENTS else self._counter(settings)
+        over = 0
 
-    def is_long(self, passage: Passage) -> bool:
-        settings = self._request.passages
-        # A token is at least one character, so most passages need no counting a second time.
-        if settings == WHOLE_DOCUMENTS or len(passage.text) <= settings.max_tokens:
-            return False
-        return self._count([passage.text])[0] > settings.max_tokens
+        def count_and_watch(texts: Sequence[str]) -> list[int]:
+            # Each sentence is counted once, and one over the limit is a passage of its own.
+            nonlocal over
+            counts = count(texts)
+            over += sum(tokens > settings.max_tokens for tokens in counts)
+            return counts
+
+        documents = read_documents(self._request.location, rejects)
+        yield from split_documents(documents, settings, count_and_watch)
+        self.report = CutReport(rejects.count, over, tuple(rejects.warnings))
+
+    def _counter(self, settings: PassageSettings) -> TokenCounter:
+        return token_counter(find_model(settings.tokenizer, self._registry))
 
 
 def _no_tokens(texts: Sequence[str]) -> list[int]:

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from urllib.parse import quote, unquote
 
-from medsearch.corpora.catalogue import find_corpus, fingerprint, quick_stamp
+from medsearch.corpora.catalogue import CorpusLocation, find_corpus, fingerprint, quick_stamp
+from medsearch.corpora.locations import locate
 from medsearch.encoders.registry import load_encoder
 from medsearch.errors import IndexRefusedError, UsageError
+from medsearch.index.manifest import MANIFEST, rebuild_command
 from medsearch.index.reader import IndexReader, open_index
 from medsearch.protocols import Encoder
 from medsearch.search.names import RetrieverName, parse_retriever
@@ -80,44 +83,54 @@ class Searcher:
 
 
 def index_folder(corpus: str, settings: Settings) -> Path:
-    """Where the index of a corpus lives; "covid_faq/en" becomes "covid_faq--en"."""
-    return settings.index / corpus.strip("/").replace("/", "--")
-
-
-def open_searcher(corpus: str, settings: Settings, registry: Mapping[str, ModelSpec]) -> Searcher:
-    """Open the index of a corpus.
-
-    Raises:
-        IndexRefusedError: if there is none, or the corpus has changed since it was made.
-    """
-    folder = index_folder(corpus, settings)
-    if not (folder / "manifest.json").exists():
-        raise IndexRefusedError(
-            f"{corpus} has no index in {settings.index}: make it with `medsearch index {corpus}`"
-        )
-    reader = open_index(folder)
-    _refuse_changed_corpus(corpus, reader, settings)
-    return Searcher(corpus, reader, registry, settings.cache)
+    """Where the index of a corpus lives; "covid_faq/en" becomes "covid_faq%2Fen"."""
+    return settings.index / quote(corpus.strip("/"), safe="")
 
 
 def indexed_corpora(settings: Settings) -> list[str]:
     """Names of the corpora that have a finished index."""
-    manifests = sorted(settings.index.glob("*/manifest.json"))
-    return [manifest.parent.name.replace("--", "/") for manifest in manifests]
+    return sorted(unquote(manifest.parent.name) for manifest in settings.index.glob("*/manifest.json"))
 
 
-def _refuse_changed_corpus(corpus: str, reader: IndexReader, settings: Settings) -> None:
-    """An index stands on its own where its corpus is gone; beside a changed corpus it would mislead."""
+def open_searcher(corpus: str, settings: Settings, registry: Mapping[str, ModelSpec]) -> Searcher:
+    """Open the index of a corpus, by its name or its path.
+
+    Raises:
+        UsageError: if there is neither an index nor a corpus of this name.
+        IndexRefusedError: if it has no index, or has changed since its index was made.
+    """
+    location = _find(corpus, settings)
+    name = location.name if location else corpus
+    folder = index_folder(name, settings)
+    if not (folder / MANIFEST).exists():
+        if location is None:
+            find_corpus(corpus, settings.data)  # says which names there are
+        raise IndexRefusedError(
+            f"{name} has no index in {settings.index}: make it with `medsearch index {corpus}`"
+        )
+    reader = open_index(folder)
+    _refuse_changed_corpus(reader, location)
+    return Searcher(name, reader, registry, settings.cache)
+
+
+def _find(corpus: str, settings: Settings) -> CorpusLocation | None:
     try:
-        location = find_corpus(corpus, settings.data)
+        return find_corpus(corpus, settings.data)
     except UsageError:
-        return
+        return None
+
+
+def _refuse_changed_corpus(reader: IndexReader, found: CorpusLocation | None) -> None:
+    """An index stands on its own where its corpus is gone; beside a changed corpus it would mislead."""
     manifest = reader.manifest
-    if quick_stamp(location) == manifest.stamp:
+    location = found or locate(manifest.plan.corpus, Path(manifest.path))
+    if location is None or quick_stamp(location) == manifest.stamp:
         return
     now = fingerprint(location)
     if now != manifest.plan.corpus_hash:
+        reader.close()
         raise IndexRefusedError(
-            f"{corpus} has changed since its index was made (corpus hash {manifest.plan.corpus_hash[:12]} "
-            f"in the index, {now[:12]} now): bring it up to date with `medsearch index {corpus} --rebuild`"
+            f"{manifest.plan.corpus} has changed since its index was made (corpus hash "
+            f"{manifest.plan.corpus_hash[:12]} in the index, {now[:12]} in {location.path}): "
+            f"bring it up to date with `{rebuild_command(manifest.plan)}`"
         )

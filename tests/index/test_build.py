@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from fakes import BM25_SPEC, Heard, TopicEncoder, topic_spec
 
 from medsearch.errors import IndexRefusedError, ModelUnavailableError
-from medsearch.index.build import Material, build_index
+from medsearch.index.assemble import Source
+from medsearch.index.build import CutReport, Material, build_index
 from medsearch.index.manifest import Plan, read_manifest
 from medsearch.index.reader import open_index
 from medsearch.index.vectors import CHUNK
@@ -52,11 +55,10 @@ def material(encoder: TopicEncoder | None = None) -> Material:
     return Material(
         passages=lambda: iter(PASSAGES),
         documents=lambda: None,
-        rejects=lambda: 3,
-        is_long=lambda passage: passage.number == 99,
+        cut=lambda: CutReport(rejects=3, long_passages=1, remarks=("one article has no body",)),
         text=lambda passage: f"{passage.title} {passage.text}",
         encoder=lambda name: used,
-        stamp="stamp",
+        source=Source(path="", stamp="stamp"),
     )
 
 
@@ -230,7 +232,10 @@ def test_a_damaged_manifest_and_a_damaged_shard_say_what_to_do(tmp_path: Path) -
     manifest = build_index(tmp_path, PLAN, material(), Heard())
     for file in (tmp_path / manifest.shard).rglob("*.json"):
         file.write_text("{")
-    with pytest.raises(IndexRefusedError, match=r"cannot be opened .* `medsearch index tiny --rebuild"):
+    with pytest.raises(
+        IndexRefusedError,
+        match=r"cannot be opened .* `medsearch index tiny --models topics,bm25 .*--rebuild`",
+    ):
         open_index(tmp_path)
     (tmp_path / "manifest.json").write_text('{"plan": 3}')
     with pytest.raises(IndexRefusedError, match="not a readable manifest"):
@@ -246,3 +251,148 @@ def test_a_model_that_cannot_be_loaded_fails_before_anything_is_cut(tmp_path: Pa
         build_index(tmp_path, PLAN, replace(material(), encoder=missing), heard)
     assert heard.stages == {}
     assert build_index(tmp_path, PLAN, material(), Heard()).counts.passages == len(PASSAGES)
+
+
+def damage_nothing(building: Path) -> None:
+    pass
+
+
+def cut_passages(building: Path) -> None:
+    lines = (building / "passages.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (building / "passages.jsonl").write_text("".join(lines[:200]), encoding="utf-8")
+
+
+def garbage_counts(building: Path) -> None:
+    (building / "counts.json").write_text("{", encoding="utf-8")
+
+
+def cut_vectors(building: Path) -> None:
+    file = building / "vectors" / "topics" / "00000000.npy"
+    file.write_bytes(file.read_bytes()[:500])
+
+
+def empty_vectors(building: Path) -> None:
+    (building / "vectors" / "topics" / "00000001.npy").write_bytes(b"")
+
+
+def short_vectors(building: Path) -> None:
+    np.save(building / "vectors" / "topics" / "00000000.npy", np.ones((5, 5), dtype=np.float32))
+
+
+def other_dimension(building: Path) -> None:
+    np.save(building / "vectors" / "topics" / "00000001.npy", np.ones((CHUNK, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("damage", "encoded_again"),
+    [
+        (damage_nothing, len(PASSAGES) - 2 * CHUNK),
+        (cut_passages, len(PASSAGES)),
+        (garbage_counts, len(PASSAGES)),
+        (cut_vectors, len(PASSAGES)),
+        (empty_vectors, len(PASSAGES) - CHUNK),
+        (short_vectors, len(PASSAGES)),
+        (other_dimension, len(PASSAGES) - CHUNK),
+    ],
+)
+def test_damaged_parts_are_made_again_and_only_they(
+    tmp_path: Path, damage: Callable[[Path], None], encoded_again: int
+) -> None:
+    whole = build_index(tmp_path / "whole", PLAN, material(), Heard())
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path / "cut", PLAN, material(TopicEncoder(stop_after=2 * CHUNK)), Heard())
+    damage(tmp_path / "cut" / "building")
+    encoder = TopicEncoder()
+    resumed = build_index(tmp_path / "cut", PLAN, material(encoder), Heard())
+    assert resumed.content == whole.content
+    assert len(encoder.documents) == encoded_again
+
+
+def test_an_incomplete_shard_is_never_switched_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose_some(*arguments: object) -> int:
+        return len(PASSAGES) - 1
+
+    monkeypatch.setattr("medsearch.index.assemble.write_shard", lose_some)
+    with pytest.raises(IndexRefusedError, match="its parts do not fit together"):
+        build_index(tmp_path, PLAN, material(), Heard())
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_stop_right_after_the_switch_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: Path, *, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("medsearch.index.build.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(tmp_path, PLAN, material(), Heard())
+    assert (tmp_path / "building").exists()
+    heard = Heard()
+    build_index(tmp_path, PLAN, material(), heard)
+    assert "up to date" in heard.lines[-1]
+    assert not (tmp_path / "building").exists()
+
+
+def test_parts_of_an_unfinished_extension_survive_a_look_at_the_finished_index(tmp_path: Path) -> None:
+    build_index(tmp_path, PLAN, material(), Heard())
+    wider = replace(PLAN, models={**PLAN.models, "more": topic_spec("more")})
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path, wider, material(TopicEncoder(stop_after=CHUNK)), Heard())
+    build_index(tmp_path, PLAN, material(), Heard())
+    encoder = TopicEncoder()
+    build_index(tmp_path, wider, material(encoder), Heard())
+    assert len(encoder.documents) == len(PASSAGES) - CHUNK
+
+
+def test_shards_of_failed_tries_do_not_pile_up(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"shard-left{number}").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path, PLAN, material(TopicEncoder(stop_after=0)), Heard())
+    assert list(tmp_path.glob("shard-*")) == []
+
+
+def test_too_little_room_is_said_before_the_engine_dies_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medsearch.index.assemble.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with pytest.raises(IndexRefusedError, match="has 1 MB free and about 64 MB are needed"):
+        build_index(tmp_path, PLAN, material(), Heard())
+
+
+def test_an_index_that_is_gone_is_not_up_to_date(tmp_path: Path) -> None:
+    manifest = build_index(tmp_path, PLAN, material(), Heard())
+    shutil.rmtree(tmp_path / manifest.shard)
+    with pytest.raises(IndexRefusedError, match="cannot be opened"):
+        build_index(tmp_path, PLAN, material(), Heard())
+    assert build_index(tmp_path, PLAN, material(), Heard(), rebuild=True).content == manifest.content
+
+
+def test_rebuilding_without_a_model_says_so_and_remarks_are_heard(tmp_path: Path) -> None:
+    build_index(tmp_path, PLAN, material(), Heard())
+    heard = Heard()
+    build_index(tmp_path, replace(PLAN, models={"bm25": BM25_SPEC}), material(), heard, rebuild=True)
+    assert "the new index will not have topics, which the present one has" in heard.lines
+    assert "note: one article has no body" in heard.lines
+
+
+def test_two_bm25_models_keep_to_their_own_weights(tmp_path: Path) -> None:
+    plain = replace(BM25_SPEC, name="bm25-plain", parameters={"k1": 0.0, "b": 0.0, "language": "english"})
+    build_index(tmp_path, replace(PLAN, models={"bm25": BM25_SPEC, "bm25-plain": plain}), material(), Heard())
+    reader = open_index(tmp_path)
+    [first] = reader.search_bm25(BM25_SPEC, "insulin dose", k=1)
+    [second] = reader.search_bm25(plain, "insulin dose", k=1)
+    assert first.score > 1.3 * second.score
+
+
+def test_an_index_that_cannot_be_written_to_says_what_the_engine_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = build_index(tmp_path, PLAN, material(), Heard())
+    shutil.rmtree(tmp_path / manifest.shard)
+    monkeypatch.setattr("medsearch.index.reader.os.access", lambda *_: False)
+    with pytest.raises(IndexRefusedError, match="the engine must be able to write there, even to search"):
+        open_index(tmp_path)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from fakes import BM25_SPEC, Heard, TopicEncoder, topic_spec
 
-from medsearch.index.build import Material, build_index
+from medsearch.index.assemble import Source
+from medsearch.index.build import CutReport, Material, build_index
 from medsearch.index.manifest import Plan
 from medsearch.index.reader import IndexReader, Point, open_index
 from medsearch.search.retrievers import (
@@ -40,11 +41,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> IndexReader:
     material = Material(
         passages=lambda: iter(passages),
         documents=lambda: None,
-        rejects=lambda: 0,
-        is_long=lambda _: False,
+        cut=lambda: CutReport(0, 0),
         text=lambda passage: passage.text,
         encoder=lambda _: TopicEncoder(),
-        stamp="",
+        source=Source("", ""),
     )
     build_index(folder, plan, material, Heard())
     return open_index(folder)
