@@ -10,7 +10,7 @@ CORPUS ?= sample
 MODELS ?= minilm,bm25
 PORT ?= 8501
 
-.PHONY: help setup demo index evaluate ui check test bench export clean
+.PHONY: help setup demo index evaluate ui export check lint test bench clean
 
 help: ## list every target in a line
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -35,12 +35,14 @@ ui: $(VENV)/.demo ## serve the page on 127.0.0.1:PORT over what is indexed
 export: $(VENV)/.demo ## export the model MODELS (one name) to ONNX
 	@$(BIN)/medsearch export $(MODELS)
 
-check: $(VENV)/.dev ## ruff, mypy, import contracts and the fast tests
+check: lint ## ruff, mypy, import contracts and the fast tests
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev ## ruff, mypy and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
-	$(BIN)/python -m pytest -m "not slow"
 
 test: $(VENV)/.dev ## all tests: real models, real corpora and a real browser too
 	$(BIN)/python -m pytest
