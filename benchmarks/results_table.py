@@ -31,6 +31,7 @@ def summarise(folder: Path) -> list[dict[str, Any]]:
         {key: record[key] for key in KEPT}
         | {"search": record["settings"]["search"], "passages": record["settings"]["passages"]}
         for record in records
+        if "search" in record["settings"]  # not the scores of a run that came as a file
     ]
 
 

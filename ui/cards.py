@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from medsearch.types import Metadata, Passage, PassageHit
+from medsearch.types import Metadata, MetadataValue, Passage, PassageHit
 from ui.components import tooltip
 from ui.labels import Method, score_meaning, score_text, value_label
 from ui.markup import EXCERPT, Marker, escaped, marked, marked_excerpt, safe_link
@@ -55,7 +55,7 @@ def title(passage: Passage, marker: Marker, anchor: str) -> str:
 
 def notice(metadata: Metadata) -> str:
     """HTML: a retraction, correction or expression of concern, before anything else is read."""
-    text = str(metadata.get("notice") or "").strip()
+    text = _joined(metadata.get("notice"))
     if not text:
         return ""
     kind, _, rest = text.partition(":")
@@ -75,11 +75,11 @@ def facts(passage: Passage) -> str:
     data = passage.metadata
     pieces = [
         ("Kind", value_label(data["kind"]) if data.get("kind") else ""),
-        ("Year", str(data.get("year") or "")),
+        ("Year", value_label(data["year"]) if data.get("year") else ""),
         ("Specialty", value_label(data["specialty"]) if data.get("specialty") else ""),
         ("Evidence", f"Evidence: {value_label(data['evidence']).lower()}" if data.get("evidence") else ""),
         ("Section", passage.section),
-        ("Source", str(data.get("journal") or data.get("source") or "")),
+        ("Source", _joined(data.get("journal") or data.get("source"))),
     ]
     items = "".join(_fact(name, text) for name, text in pieces if text)
     return f'<ul class="ms-facts">{items}{_link(data)}</ul>'
@@ -96,8 +96,8 @@ def _link(metadata: Metadata) -> str:
         return ""
     host = urlsplit(address).hostname or ""
     return (
-        f'<li><a href="{escaped(address)}" target="_blank" rel="noopener noreferrer" '
-        f'referrerpolicy="no-referrer">Open at {escaped(host)}<span aria-hidden="true"> ↗</span>'
+        f'<li><a href="{escaped(address)}" target="_blank" rel="noopener noreferrer">'
+        f'Open at {escaped(host)}<span aria-hidden="true"> ↗</span>'
         '<span class="ms-unseen"> (new tab)</span></a></li>'
     )
 
@@ -138,5 +138,10 @@ def whole_passage(passage: Passage, marker: Marker) -> str:
 
 def demonstration(metadata: Metadata) -> str:
     """HTML: the document's own note that it was written for demonstration."""
-    note = str(metadata.get("note") or "")
+    note = _joined(metadata.get("note"))
     return f'<p class="ms-demo" dir="auto">{escaped(note)}</p>' if "demonstration" in note.lower() else ""
+
+
+def _joined(value: MetadataValue) -> str:
+    """A value as it is written, several joined by commas; empty for none."""
+    return (", ".join(value) if isinstance(value, tuple) else str(value or "")).strip()

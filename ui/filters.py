@@ -7,7 +7,7 @@ import streamlit as st
 from medsearch.types import Filter
 from ui.components import chips
 from ui.facets import Counted, Facets
-from ui.labels import counted, value_label
+from ui.labels import counted, distinct_labels, value_label
 
 _CLEARED = "filters-cleared"
 
@@ -50,13 +50,15 @@ def _choose_values(label: str, values: Counted, key: str) -> tuple[str, ...]:
     if not values:
         return ()
     counts = dict(values)
+    labels = distinct_labels(counts)
     return tuple(
         st.multiselect(
             label,
             list(counts),
-            format_func=lambda value: f"{value_label(value)} ({counts[value]:,})",
+            format_func=lambda value: f"{labels[value]} ({counts[value]:,})",
             key=key,
             placeholder="Any",
+            select_all=False,
             help="The number is how many passages there are of each.",
             persist_state="session",
         )

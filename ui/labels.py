@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from medsearch.search.fusion import RRF_K
@@ -65,9 +66,18 @@ def score_meaning(method: Method) -> str:
 
 
 def value_label(value: object) -> str:
-    """A metadata value for people: "clinical_note" becomes "Clinical note"."""
+    """A metadata value for people: "clinical_note" becomes "Clinical note"; several are joined by commas."""
+    if isinstance(value, tuple):
+        return ", ".join(value_label(part) for part in value)
     text = str(value).replace("_", " ").strip()
     return text[:1].upper() + text[1:]
+
+
+def distinct_labels(values: Iterable[str]) -> dict[str, str]:
+    """A label for each value; values whose labels would be the same are shown as they are."""
+    labels = {value: value_label(value) for value in values}
+    alike = Counter(labels.values())
+    return {value: label if alike[label] == 1 else value for value, label in labels.items()}
 
 
 def counted(number: int, noun: str) -> str:

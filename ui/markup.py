@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _LEAD = 90
 
 _NAMED_WORDS = 8
 _WORD_JOINER = "\u2060"
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 Span = tuple[int, int]
 
@@ -108,16 +110,15 @@ def safe_link(value: object) -> str | None:
 
 
 def markdown_literal(text: str) -> str:
-    """`text` so that Streamlit's Markdown shows it letter by letter; parts in `backticks` stay code.
+    """`text` on one line so that Streamlit's Markdown shows it letter by letter; `code` stays code.
 
     A word joiner keeps shortcodes (":name:", ":red[…]", "->") from being read after the escapes are gone.
     """
-    parts = text.encode("utf-8", "replace").decode("utf-8").split("`")
-    if len(parts) % 2 == 0:
-        return _literal("`".join(parts))
+    parts = _CODE.split(" ".join(text.encode("utf-8", "replace").decode("utf-8").split()))
     return "".join(f"`{part}`" if number % 2 else _literal(part) for number, part in enumerate(parts))
 
 
 def _literal(text: str) -> str:
-    shown = (f"\\{c}{_WORD_JOINER if c in ':-<>' else ''}" if c in string.punctuation else c for c in text)
-    return " ".join("".join(shown).split())
+    return "".join(
+        f"\\{c}{_WORD_JOINER if c in ':-<>' else ''}" if c in string.punctuation else c for c in text
+    )

@@ -11,12 +11,19 @@ import streamlit as st
 from medsearch.encoders.registry import load_registry
 from medsearch.index.manifest import Manifest, read_manifest
 from medsearch.search.names import BM25
-from medsearch.search.searcher import Searcher, index_folder, indexed_corpora, open_searcher
+from medsearch.search.searcher import (
+    Searcher,
+    index_folder,
+    indexed_corpora,
+    open_searcher,
+    refuse_changed_corpus,
+)
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
 from ui.facets import Facets, read_facets
 
 _OPEN_AT_ONCE = 8
+_CHECK_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,15 @@ def opened(corpus: str) -> Opened:
     Raises:
         IndexRefusedError: if there is none, it is damaged, or the corpus has changed since it was made.
     """
-    return _opened(corpus, read_manifest(index_folder(corpus, settings())).shard)
+    manifest = read_manifest(index_folder(corpus, settings()))
+    _check(corpus, manifest.shard)
+    return _opened(corpus, manifest.shard)
+
+
+@st.cache_data(show_spinner=False, ttl=_CHECK_SECONDS)
+def _check(corpus: str, shard: str) -> None:  # noqa: ARG001 - a part of the cache's key
+    """Look once a minute whether the corpus has changed since its index was made."""
+    refuse_changed_corpus(read_manifest(index_folder(corpus, settings())))
 
 
 @st.cache_resource(show_spinner="Opening the index…", max_entries=_OPEN_AT_ONCE)

@@ -30,7 +30,7 @@ _FLAGS = {
     "theme.light.secondaryBackgroundColor": "#f1f5f6",
     "theme.light.textColor": "#17262d",
     "theme.light.borderColor": "#d3dde0",
-    "theme.dark.primaryColor": "#5cb8c6",
+    "theme.dark.primaryColor": "#237f8e",
     "theme.dark.backgroundColor": "#11181c",
     "theme.dark.secondaryBackgroundColor": "#1a242a",
     "theme.dark.textColor": "#e4ecef",

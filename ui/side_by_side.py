@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medsearch.types import Passage
-from ui.cards import Look, excerpt, facts, notice, score, title
+from ui.cards import Look, demonstration, excerpt, facts, notice, score, title
 from ui.labels import counted
 from ui.markup import escaped, marked
 from ui.pairs import Comparison, Placed
@@ -52,8 +52,11 @@ def lines(pairs: Comparison) -> str:
 def _side(hits: Sequence[Placed], look: Look, name: str, side: str) -> str:
     cards = "".join(f"<li>{_card(placed, look, side)}</li>" for placed in hits)
     found = cards or '<li class="ms-none">Nothing found on this side.</li>'
-    label = escaped(f"{name}: results, best first")
-    return f'<ol class="ms-side ms-{side}" aria-label="{label}">{found}</ol>'
+    return (
+        f'<section class="ms-side" aria-labelledby="{side}-name">'
+        f'<h2 class="ms-side-name" id="{side}-name">{side.capitalize()}: {escaped(name)}</h2>'
+        f'<ol class="ms-{side}">{found}</ol></section>'
+    )
 
 
 def _card(placed: Placed, look: Look, side: str) -> str:
@@ -91,9 +94,10 @@ def _other_rank(placed: Placed, side: str) -> str:
 
 
 def _text(passage: Passage, look: Look) -> str:
-    """HTML: the whole passage, opening over the cards below so that the lines stay true."""
+    """HTML: the passage and its facts in full, opening over the cards below so that the lines stay true."""
     text = marked(passage.text, look.marker.spans(passage.text))
     return (
-        '<details class="ms-over"><summary>Whole passage</summary>'
-        f'<p class="ms-whole" dir="auto">{text}</p></details>'
+        '<details class="ms-over"><summary>Whole passage</summary><div class="ms-panel">'
+        f'{notice(passage.metadata)}<p class="ms-whole" dir="auto">{text}</p>{facts(passage)}'
+        f"{demonstration(passage.metadata)}</div></details>"
     )

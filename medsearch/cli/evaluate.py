@@ -6,28 +6,40 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from medsearch.cli.index import add_passage_arguments, passage_settings
+from medsearch.cli.index import add_passage_arguments
 from medsearch.cli.terminal import TerminalProgress, show_json, show_table
-from medsearch.corpora.catalogue import find_corpus, load_collection
-from medsearch.corpora.rejects import Rejects
+from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
-from medsearch.evaluation.evaluate import Evaluation, result_record, write_result
-from medsearch.evaluation.measures import MEASURES, per_query_scores
-from medsearch.evaluation.trec import read_qrels, read_run, write_qrels, write_run
+from medsearch.errors import UsageError
+from medsearch.evaluation.evaluate import Evaluation
+from medsearch.evaluation.keep import keep
+from medsearch.evaluation.measures import MEASURES
 from medsearch.search.benchmark import BenchmarkRequest, run_benchmark
 from medsearch.search.names import models_of
+from medsearch.search.run_file import RunFileRequest, score_run_file
 from medsearch.settings import Settings
 from medsearch.types import PassageSettings
+
+SHOWN = ("corpus", "split", "documents", "queries", "queries_judged", "models", "settings", "warnings")
+"""What `--json` prints of a result record; `--out` keeps all of it."""
+
+_MODELS = "minilm,bm25"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `evaluate`."""
     parser.add_argument("corpus", metavar="CORPUS", help="a test collection by name, or its folder")
-    parser.add_argument("--models", default="minilm,bm25", help="retrievers, comma-separated")
+    parser.add_argument("--models", help=f"retrievers, comma-separated (default: {_MODELS})")
     parser.add_argument("--split", default="test", help="whose judgements (default: test)")
     parser.add_argument("--passages", action="store_true", help="search passages, as the page does")
     parser.add_argument("--approximate", action="store_true", help="search the graph, as the page does")
     add_passage_arguments(parser, PassageSettings())
+    # Without --passages these two would do nothing, so it must be known whether they were given.
+    parser.set_defaults(passage_tokens=None, overlap_tokens=None)
+    parser.add_argument(
+        "--ignore-identical-ids", action="store_true",
+        help="pass over a document with its query's own id (always so on arguana)",
+    )  # fmt: skip
     parser.add_argument("--run", type=Path, metavar="FILE", help="score this TREC run instead of models")
     parser.add_argument("--qrels", type=Path, metavar="FILE", help="with --run: judge by these TREC qrels")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep results, runs and qrels there")
@@ -35,13 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print, and keep what was asked for."""
-    record, evaluations = _score_run(arguments) if arguments.run else _score_models(arguments)
-    if arguments.out:
-        _keep(record, evaluations, arguments.out)
+    _check(arguments)
+    record, evaluations = _score_models(arguments) if arguments.run is None else _score_run(arguments)
+    if arguments.out is not None:
+        keep(record, evaluations, arguments.out)
     if arguments.json:
-        show_json(
-            {key: record[key] for key in ("corpus", "split", "documents", "queries", "models", "settings")}
-        )
+        show_json({key: record[key] for key in SHOWN})
         return 0
     rows = [
         [name, *(f"{100 * scores[measure]:.1f}" for measure in MEASURES)]
@@ -52,37 +63,57 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that would be without effect.
+
+    Raises:
+        UsageError: naming the option and what it goes with.
+    """
+    cutting = arguments.passage_tokens is not None or arguments.overlap_tokens is not None
+    if arguments.qrels is not None and arguments.run is None:
+        raise UsageError("--qrels goes with --run FILE: models are judged by the corpus's own judgements")
+    if cutting and not arguments.passages:
+        raise UsageError(
+            "--passage-tokens and --overlap-tokens go with --passages: add it, or leave them out"
+        )
+    if arguments.run is not None and (arguments.models or arguments.passages or arguments.approximate):
+        raise UsageError("--run FILE scores that run: leave out --models, --passages and --approximate")
+    if arguments.out is not None and arguments.out.exists() and not arguments.out.is_dir():
+        raise UsageError(f"--out {arguments.out}: it is a file; name a folder")
+
+
 def _score_models(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[Evaluation]]:
     settings = Settings.from_environment()
     registry = load_registry(settings.models)
-    names, _ = models_of(arguments.models, registry)
+    names, _ = models_of(_MODELS if arguments.models is None else arguments.models, registry)
     request = BenchmarkRequest(
         location=find_corpus(arguments.corpus, settings.data),
         split=arguments.split,
         retrievers=tuple(names),
-        passages=passage_settings(arguments) if arguments.passages else None,
+        passages=_passages(arguments) if arguments.passages else None,
         approximate=arguments.approximate,
+        ignore_identical_ids=arguments.ignore_identical_ids,
+        trec_files=arguments.out is not None,
     )
     return run_benchmark(request, settings, registry, TerminalProgress())
 
 
+def _passages(arguments: argparse.Namespace) -> PassageSettings:
+    usual = PassageSettings()
+    tokens, overlap = arguments.passage_tokens, arguments.overlap_tokens
+    return PassageSettings(
+        usual.max_tokens if tokens is None else tokens, usual.overlap_tokens if overlap is None else overlap
+    )
+
+
 def _score_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[Evaluation]]:
     settings = Settings.from_environment()
-    collection = load_collection(find_corpus(arguments.corpus, settings.data), arguments.split, Rejects())
-    qrels = read_qrels(arguments.qrels) if arguments.qrels else collection.qrels
-    ranking = read_run(arguments.run)
-    evaluation = Evaluation(arguments.run.stem, ranking, per_query_scores(qrels, ranking), 0.0)
-    kept = {"run": str(arguments.run), "qrels": str(arguments.qrels or "of the corpus")}
-    return result_record(collection, [evaluation], kept), [evaluation]
-
-
-def _keep(record: dict[str, Any], evaluations: list[Evaluation], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{record['corpus'].replace('/', '--')}.{record['split']}"
-    write_result(record, folder / f"{stem}.json")
-    for evaluation in evaluations:
-        tag = evaluation.retriever.replace(":", "-")
-        write_run(evaluation.run, folder / f"{stem}.{tag}.run", tag=tag)
-    settings = Settings.from_environment()
-    collection = load_collection(find_corpus(record["corpus"], settings.data), record["split"], Rejects())
-    write_qrels(collection.qrels, folder / f"{stem}.qrels")
+    request = RunFileRequest(
+        location=find_corpus(arguments.corpus, settings.data),
+        split=arguments.split,
+        run=arguments.run,
+        qrels=arguments.qrels,
+        ignore_identical_ids=arguments.ignore_identical_ids,
+    )
+    record, evaluation = score_run_file(request, settings, TerminalProgress())
+    return record, [evaluation]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,8 +24,10 @@ _KEYS = (
     "expected",
     "files",
     "note",
+    "ignore_identical_ids",
 )
-_OPTIONAL = frozenset({"revision", "files", "note"})
+_OPTIONAL = frozenset({"revision", "files", "note", "ignore_identical_ids"})
+_NO_TEXT = frozenset({"expected", "files", "ignore_identical_ids"})
 _NAME = re.compile(r"[a-z0-9_]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TABLE_FILES = ("{table}.jsonl", "{table}.jsonl.gz", "{table}/*.parquet", "data/{table}-*.parquet")
@@ -62,7 +65,8 @@ class Source:
 
     `location` is a hub data set id, or the base URL of the PMC service. `revision` is a commit, empty
     for a service without revisions. `files` maps a table ("corpus", "queries", "qrels/test", "pairs")
-    to the globs that may hold it; the first that matches a file does.
+    to the globs that may hold it; the first that matches a file does. `ignore_identical_ids` says that
+    queries are documents themselves, so that an evaluation passes over a document with its query's id.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Source:
     expected: Expected
     files: Mapping[str, tuple[str, ...]]
     note: str = ""
+    ignore_identical_ids: bool = False
 
 
 def load_sources(file: Path) -> dict[str, Source]:
@@ -106,8 +111,9 @@ def find_sources(folders: Sequence[Path]) -> Path:
         CorpusError: none of them has one.
     """
     for folder in folders:
-        if (folder / "sources.toml").is_file():
-            return folder / "sources.toml"
+        with suppress(OSError):  # a folder that may not be looked into has none for us
+            if (folder / "sources.toml").is_file():
+                return folder / "sources.toml"
     raise CorpusError(f"no sources.toml in {', '.join(map(str, folders))}; name its folder in MEDSEARCH_DATA")
 
 
@@ -130,8 +136,10 @@ def _source(name: str, entry: Mapping[str, Any], where: str) -> Source:
     for key in _KEYS:
         if key not in entry and key not in _OPTIONAL:
             raise CorpusError(f"{where}: the key {key!r} is missing")
-        if key not in ("expected", "files") and not isinstance(entry.get(key, ""), str):
+        if key not in _NO_TEXT and not isinstance(entry.get(key, ""), str):
             raise CorpusError(f"{where}: {key!r} must be a string")
+    if not isinstance(entry.get("ignore_identical_ids", False), bool):
+        raise CorpusError(f"{where}: 'ignore_identical_ids' must be true or false")
     layout = _layout(entry["layout"], where)
     revision = entry.get("revision", "")
     if layout is not Layout.PMC and not _COMMIT.fullmatch(revision):
@@ -143,9 +151,15 @@ def _source(name: str, entry: Mapping[str, Any], where: str) -> Source:
     files = _usual_files(layout, expected)
     for table, glob in _files(entry.get("files", {}), where).items():
         files[table] = (glob, *files.get(table, ()))
-    note = entry.get("note", "")
     return Source(
-        name=name, layout=layout, revision=revision, expected=expected, files=files, note=note, **texts
+        name=name,
+        layout=layout,
+        revision=revision,
+        expected=expected,
+        files=files,
+        note=entry.get("note", ""),
+        ignore_identical_ids=entry.get("ignore_identical_ids", False),
+        **texts,
     )
 
 

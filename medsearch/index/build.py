@@ -81,8 +81,7 @@ def build_index(
 
 
 def _build(folder: Path, plan: Plan, material: Material, progress: Progress, rebuild: bool) -> Manifest:
-    made = _made(folder)
-    _remove_other_shards(folder, made)
+    made = _present(folder, progress, rebuild=rebuild)
     if made is not None and rebuild:
         dropped = sorted(set(made.plan.models) - set(plan.models))
         if dropped:
@@ -106,8 +105,18 @@ def _build(folder: Path, plan: Plan, material: Material, progress: Progress, reb
     return manifest
 
 
-def _made(folder: Path) -> Manifest | None:
-    return read_manifest(folder) if (folder / MANIFEST).exists() else None
+def _present(folder: Path, progress: Progress, *, rebuild: bool) -> Manifest | None:
+    """The finished index of this folder, its leftovers removed; an unreadable one gives way to a rebuild."""
+    made = None
+    if (folder / MANIFEST).exists():
+        try:
+            made = read_manifest(folder)
+        except IndexRefusedError as error:
+            if not rebuild:
+                raise
+            progress.say(f"replacing an index that cannot be read: {error}")
+    _remove_other_shards(folder, made)
+    return made
 
 
 def _refuse_other_settings(folder: Path, made: Manifest, plan: Plan) -> None:

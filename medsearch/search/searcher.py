@@ -12,7 +12,7 @@ from medsearch.corpora.catalogue import CorpusLocation, find_corpus, fingerprint
 from medsearch.corpora.locations import locate
 from medsearch.encoders.registry import load_encoder
 from medsearch.errors import IndexRefusedError, UsageError
-from medsearch.index.manifest import MANIFEST, rebuild_command
+from medsearch.index.manifest import MANIFEST, Manifest, rebuild_command
 from medsearch.index.reader import IndexReader, open_index
 from medsearch.protocols import Encoder
 from medsearch.search.names import RetrieverName, parse_retriever
@@ -109,7 +109,7 @@ def open_searcher(corpus: str, settings: Settings, registry: Mapping[str, ModelS
             f"{name} has no index in {settings.index}: make it with `medsearch index {corpus}`"
         )
     reader = open_index(folder)
-    _refuse_changed_corpus(reader, location)
+    refuse_changed_corpus(reader.manifest, location)
     return Searcher(name, reader, registry, settings.cache)
 
 
@@ -120,15 +120,17 @@ def _find(corpus: str, settings: Settings) -> CorpusLocation | None:
         return None
 
 
-def _refuse_changed_corpus(reader: IndexReader, found: CorpusLocation | None) -> None:
-    """An index stands on its own where its corpus is gone; beside a changed corpus it would mislead."""
-    manifest = reader.manifest
+def refuse_changed_corpus(manifest: Manifest, found: CorpusLocation | None = None) -> None:
+    """Refuse an index whose corpus has changed; where the corpus is gone, the index stands on its own.
+
+    Raises:
+        IndexRefusedError: naming both hashes and the command that makes the index again.
+    """
     location = found or locate(manifest.plan.corpus, Path(manifest.path))
     if location is None or quick_stamp(location) == manifest.stamp:
         return
     now = fingerprint(location)
     if now != manifest.plan.corpus_hash:
-        reader.close()
         raise IndexRefusedError(
             f"{manifest.plan.corpus} has changed since its index was made (corpus hash "
             f"{manifest.plan.corpus_hash[:12]} in the index, {now[:12]} in {location.path}): "

@@ -30,6 +30,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+RIGHT_ANSWER = "Gastroscopy with throat spray and no sedation"
+"""The one document that the sample corpus's judges gave full marks for the first query asked here."""
+
 HOSTILE = {
     "_id": "hostile",
     "title": "Zebra stripes <img src=x onerror=\"document.title='broken in'\">",
@@ -100,11 +103,10 @@ def test_search_narrow_and_compare(browser_page: Page, hosts: set[str]) -> None:
     page = browser_page
     expect(page.get_by_text("Not a medical device.")).to_be_visible()
 
-    ask(page, "Which common painkiller is unsafe with blood thinning warfarin?")
+    ask(page, "stomach camera awake drive home")
     first = page.locator(".ms-results .ms-card").first
-    expect(first).to_be_visible()
+    expect(first.locator("h2")).to_have_text(RIGHT_ANSWER)
     expect(page.locator(".ms-results .ms-card")).to_have_count(10)
-    expect(page.locator(".ms-results")).to_contain_text("warfarin")
     expect(first.locator("mark").first).to_be_visible()
 
     kinds = page.get_by_test_id("stSidebar").get_by_role("combobox").first
@@ -118,7 +120,7 @@ def test_search_narrow_and_compare(browser_page: Page, hosts: set[str]) -> None:
     # While the page runs again, Streamlit keeps the old list beside the new one for a moment.
     expect(page.get_by_role("button", name="Clear filters")).to_have_count(0)
     expect(page.locator(".ms-results")).to_have_count(1)
-    expect(page.locator(".ms-results")).to_contain_text("warfarin")
+    expect(first.locator("h2")).to_have_text(RIGHT_ANSWER)
 
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
@@ -147,6 +149,20 @@ def test_text_of_a_document_is_shown_and_never_run(browser_page: Page, address: 
     assert page.locator(".ms-card script, .ms-card img, .ms-card a[href^='javascript']").count() == 0
     assert "broken in" not in page.title()
     assert hosts == {"127.0.0.1"}
+
+
+def test_a_narrow_window_shows_both_sides_one_above_the_other(browser_page: Page, address: str) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{address}/compare")
+    ask(page, "chest pain after eating")
+    expect(page.locator(".ms-right > li").last).to_be_visible()
+    left, right = (page.locator(f".ms-{side}").bounding_box() for side in ("left", "right"))
+    assert left is not None
+    assert right is not None
+    assert left["y"] + left["height"] <= right["y"]
+    assert right["x"] + right["width"] <= 420
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 420
 
 
 def _wait_for(health: str, server: subprocess.Popen[bytes]) -> None:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from medsearch.errors import UsageError
-from medsearch.evaluation.measures import MEASURES, judged_queries, mean_scores, per_query_scores
+from medsearch.errors import MedsearchError, UsageError
+from medsearch.evaluation.measures import MAX_GRADE, MEASURES, judged_queries, mean_scores, per_query_scores
 
 QRELS = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"x": 1}, "none": {"a": 0}}
 
@@ -42,6 +42,22 @@ def test_queries_without_a_relevant_document_are_left_out() -> None:
     assert judged_queries(QRELS) == ["q1", "q2"]
     with pytest.raises(UsageError, match="no relevant document"):
         per_query_scores({"q": {"a": 0}}, {"q": {"a": 1.0}})
+
+
+@pytest.mark.parametrize("negative", [-1, -5, -(2**31), -(10**12)])
+def test_a_negative_grade_is_not_relevant_and_gains_nothing(negative: int) -> None:
+    run = {"q": {"b": 3.0, "a": 2.0, "z": 1.5, "c": 1.0}}
+    assert per_query_scores({"q": {"a": 1, "b": negative, "c": 2}}, run) == per_query_scores(
+        {"q": {"a": 1, "b": 0, "c": 2}}, run
+    )
+    assert judged_queries({"q": {"a": negative}}) == []
+
+
+def test_a_grade_that_would_overflow_in_trec_eval_is_refused() -> None:
+    # pytrec_eval 0.5.11 gives 0 in every measure for this grade, without a word.
+    with pytest.raises(MedsearchError, match="query 'q', document 'd': the grade 99999999999 is above 1,000"):
+        per_query_scores({"q": {"d": 99_999_999_999}}, {"q": {"d": 1.0}})
+    assert per_query_scores({"q": {"d": MAX_GRADE}}, {"q": {"d": 1.0}})["q"]["nDCG@10"] == 1.0
 
 
 def test_mrr_looks_at_ten_and_ties_break_by_the_greater_id() -> None:

@@ -396,3 +396,13 @@ def test_an_index_that_cannot_be_written_to_says_what_the_engine_needs(
     monkeypatch.setattr("medsearch.index.reader.os.access", lambda *_: False)
     with pytest.raises(IndexRefusedError, match="the engine must be able to write there, even to search"):
         open_index(tmp_path)
+
+
+def test_an_unreadable_manifest_gives_way_to_a_rebuild_only(tmp_path: Path) -> None:
+    before = build_index(tmp_path, PLAN, material(), Heard())
+    (tmp_path / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(IndexRefusedError, match="not a readable manifest"):
+        build_index(tmp_path, PLAN, material(), Heard())
+    after = build_index(tmp_path, PLAN, material(), Heard(), rebuild=True)
+    assert after.content == before.content
+    assert [shard.name for shard in tmp_path.glob("shard-*")] == [after.shard]

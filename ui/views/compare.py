@@ -16,7 +16,7 @@ from ui.components import (
     shown_errors,
 )
 from ui.labels import Method, method_label, method_of
-from ui.markup import Marker, escaped
+from ui.markup import Marker, escaped, markdown_literal
 from ui.model_facts import facts_html, fairness
 from ui.pairs import compare_hits
 from ui.resources import Opened
@@ -57,7 +57,7 @@ def _choose(corpus: Opened) -> tuple[str, str]:
     names = corpus.searcher.retriever_names()
     models = dict(corpus.manifest.plan.models)
     defaults = default_methods(names, corpus)
-    left, right = st.columns(2)
+    left, right = st.columns(2, gap="large")
     with left:
         first = choose_method("Left side", names, models, start=defaults[0], key=f"left|{corpus.scope}")
     with right:
@@ -69,10 +69,9 @@ def _hint_at_another(corpus: Opened) -> None:
     if len(corpus.searcher.retriever_names()) > 1:
         st.info("Both sides search in the same way, so they agree. Choose another way on one side.")
     else:
-        st.info(
-            "This collection can be searched in one way only, so both sides agree. To add another, run "
-            f"`medsearch index {corpus.searcher.corpus} --models minilm,bm25` in a terminal."
-        )
+        command = f"medsearch index {corpus.searcher.corpus} --models minilm,bm25"
+        said = "This collection can be searched in one way only, so both sides agree. To add another, run"
+        st.info(markdown_literal(f"{said} `{command}` in a terminal."))
 
 
 def _show(query: str, corpus: Opened, methods: tuple[str, str]) -> None:
