@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from medsearch.cli.terminal import TerminalProgress, show_json, show_table
+from medsearch.cli.terminal import TerminalProgress, clean, show_json, show_table
 from medsearch.corpora.catalogue import (
     CorpusLocation,
     list_corpora,
@@ -18,7 +19,7 @@ from medsearch.corpora.catalogue import (
     splits,
 )
 from medsearch.corpora.download import get_corpus
-from medsearch.corpora.rejects import Rejects
+from medsearch.corpora.rejects import EXAMPLES_KEPT, Rejects
 from medsearch.corpora.sources import find_sources, load_sources, select_sources
 from medsearch.errors import CorpusError, UsageError
 from medsearch.search.searcher import indexed_corpora
@@ -47,14 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> int:
-    locations = list_corpora(settings.data)
-    indexed = set(indexed_corpora(settings))
+    listing = Rejects()
+    locations = list_corpora(settings.data, listing)
+    indexed = _indexed(settings, listing)
     with TerminalProgress().stage("Counting", len(locations)) as advance:
         records = [_counted(location, indexed, advance) for location in locations]
     here = {record["name"] for record in records}
     public = [name for name in _public(settings) if name not in here]
     if arguments.json:
-        show_json({"corpora": records, "public": public})
+        show_json({"corpora": records, "public": public, "remarks": listing.warnings})
         return 0
     rows = [
         [
@@ -64,30 +66,61 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{record['queries']:,}",
             ", ".join(record["splits"]),
             f"{record['rejects']:,}",
+            f"{record['warnings']:,}",
             "yes" if record["indexed"] else "",
         ]
         for record in records
     ]
-    show_table(rows, ["corpus", "format", "documents", "queries", "judged splits", "bad records", "indexed"])
+    show_table(
+        rows,
+        ["corpus", "format", "documents", "queries", "judged splits", "bad records", "remarks", "indexed"],
+    )
     if public:
         print(f"\nCan be fetched with `medsearch corpora get NAME`: {', '.join(public)}")
+    for remark in listing.warnings:
+        print(f"remark: {clean(remark)}", file=sys.stderr)
+    for record in records:
+        more = f" (and {record['warnings'] - 1:,} more)" if record["warnings"] > 1 else ""
+        for remark in record["remarks"][:1]:
+            print(f"remark on {clean(record['name'])}: {clean(remark)}{more}", file=sys.stderr)
     return 0
 
 
 def _counted(location: CorpusLocation, indexed: set[str], advance: Callable[[int], None]) -> dict[str, Any]:
+    """The counts of a corpus; one that cannot be read to its end has those up to there, and a remark."""
     rejects = Rejects()
-    record = {
+    counts = {"documents": 0, "queries": 0}
+    judged: tuple[str, ...] = ()
+    try:
+        for _ in read_documents(location, rejects):
+            counts["documents"] += 1
+        for _ in read_queries(location, rejects):
+            counts["queries"] += 1
+        judged = splits(location)
+    except CorpusError as error:
+        rejects.warnings.insert(0, str(error))
+    except OSError as error:
+        rejects.warnings.insert(0, f"{error.filename or location.path}: {error.strerror or error}")
+    advance(1)
+    return {
         "name": location.name,
         "path": str(location.path),
         "format": str(location.format),
-        "documents": sum(1 for _ in read_documents(location, rejects)),
-        "queries": sum(1 for _ in read_queries(location, rejects)),
-        "splits": list(splits(location)),
+        **counts,
+        "splits": list(judged),
         "rejects": rejects.count,
+        "warnings": len(rejects.warnings),
+        "remarks": rejects.warnings[:EXAMPLES_KEPT],
         "indexed": location.name in indexed,
     }
-    advance(1)
-    return record
+
+
+def _indexed(settings: Settings, listing: Rejects) -> set[str]:
+    try:
+        return set(indexed_corpora(settings))
+    except OSError as error:
+        listing.warn(str(settings.index), f"cannot be read: {error.strerror or error}")
+        return set()
 
 
 def _public(settings: Settings) -> list[str]:
@@ -117,7 +150,7 @@ def _get(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{fetched}; {report.folder}"
         )
         for remark in report.remarks:
-            print(f"  note: {remark}")
+            print(f"  note: {clean(remark)}")
     return 0
 
 

@@ -59,6 +59,6 @@ def on_this_machine(spec: ModelSpec) -> bool:
         return True
     try:
         locate_weights(spec, offline=True)
-    except ModelUnavailableError:
+    except (ModelUnavailableError, OSError):
         return False
     return True

@@ -7,12 +7,11 @@ import sys
 import textwrap
 from typing import Any
 
-from medsearch.cli.terminal import clean, show_json
+from medsearch.cli.terminal import clean, positive_int, show_json
 from medsearch.encoders.registry import load_registry
-from medsearch.errors import UsageError
 from medsearch.search.searcher import Found, Searcher, open_searcher
 from medsearch.settings import Settings
-from medsearch.types import Filter, PassageHit
+from medsearch.types import Filter, MetadataValue, PassageHit
 
 _SNIPPET = 400
 NOTICE = "Not a medical device: documents may be wrong or out of date; do not base care on them alone."
@@ -23,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", help="what you are looking for")
     parser.add_argument("--corpus", default="sample", help="an indexed corpus (default: sample)")
     parser.add_argument("--model", help="minilm, bm25, hybrid:minilm … (default: the index's best)")
-    parser.add_argument("-k", type=int, default=10, help="how many documents (default: 10)")
-    parser.add_argument("--year-from", type=int, metavar="YEAR", help="from this year on")
-    parser.add_argument("--year-to", type=int, metavar="YEAR", help="up to this year")
+    year = positive_int(limit=9999)
+    parser.add_argument("-k", type=positive_int(), default=10, help="how many documents (default: 10)")
+    parser.add_argument("--year-from", type=year, metavar="YEAR", help="from this year on")
+    parser.add_argument("--year-to", type=year, metavar="YEAR", help="up to this year")
     parser.add_argument("--kind", action="append", default=[], help="only this kind (may be repeated)")
     parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
     parser.add_argument("--section", action="append", default=[], help="only this section (may be repeated)")
@@ -33,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and print."""
-    if arguments.k < 1:
-        raise UsageError(f"-k {arguments.k}: ask for at least one document")
     settings = Settings.from_environment()
     searcher = open_searcher(arguments.corpus, settings, load_registry(settings.models))
     model = arguments.model or searcher.retriever_names()[0]
@@ -82,10 +80,7 @@ def _print(found: Found, searcher: Searcher) -> None:
         print("Nothing found. Try other words, another --model, or fewer filters.")
     for rank, hit in enumerate(found.hits, start=1):
         passage = hit.passage
-        facts = [
-            passage.section,
-            *(str(passage.metadata.get(key) or "") for key in ("year", "kind", "source")),
-        ]
+        facts = [passage.section, *(_fact(passage.metadata.get(key)) for key in ("year", "kind", "source"))]
         line = " · ".join(fact for fact in (passage.doc_id, *facts) if fact)
         text = textwrap.shorten(passage.text, _SNIPPET, placeholder=" …")
         print(f"{rank:>2}. {clean(passage.title) or '(no title)'}   [{hit.score:.4f}]")
@@ -95,3 +90,7 @@ def _print(found: Found, searcher: Searcher) -> None:
     took = f"{found.seconds * 1000:.0f} ms"
     print(f"{found.retriever} over {documents:,} documents of {searcher.corpus}, {took}", file=sys.stderr)
     print(NOTICE, file=sys.stderr)
+
+
+def _fact(value: MetadataValue) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -9,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(f"[{_STEERING}]")
+_CONTROL_OR_BREAK = re.compile(f"[{_STEERING}\t\n]+")
 _PLAIN_INTERVAL = 10.0
 
 
@@ -25,7 +28,7 @@ class TerminalProgress:
         from tqdm import tqdm
 
         bar = tqdm(
-            desc=title,
+            desc=clean(title),
             total=total,
             unit="",
             unit_scale=False,
@@ -41,7 +44,7 @@ class TerminalProgress:
 
     def say(self, line: str, /) -> None:
         """One line of plain English on stderr."""
-        print(line, file=sys.stderr)
+        print(clean(line), file=sys.stderr)
 
 
 def _advance(bar: Any, steps: int) -> None:
@@ -49,8 +52,9 @@ def _advance(bar: Any, steps: int) -> None:
 
 
 def show_json(record: Mapping[str, Any]) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(record, ensure_ascii=False, indent=2))
+    """One JSON document on stdout; what could steer a terminal, or its encoding lacks, stands escaped."""
+    text = json.dumps(record, ensure_ascii=not _speaks_unicode(), indent=2)
+    print(_CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
 
 
 def show_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> None:
@@ -61,9 +65,28 @@ def show_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> None
     print(tabulate(cells, headers=headers, disable_numparse=True, colalign=_alignment(rows, len(headers))))
 
 
-def clean(text: str) -> str:
-    """Text from a document without what could steer a terminal: control and direction characters."""
-    return _CONTROL.sub(" ", text)
+def clean(text: str, *, one_line: bool = True) -> str:
+    """Text from a document or a file name without what could steer a terminal or forge its lines.
+
+    Control characters, marks of direction and lone surrogates become spaces; with `one_line`, as for
+    titles, ids and errors, so do line breaks and tabs.
+    """
+    return (_CONTROL_OR_BREAK if one_line else _CONTROL).sub(" ", text)
+
+
+def positive_int(*, limit: int = 10_000) -> Callable[[str], int]:
+    """An argparse type: a whole number from 1 to `limit`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\+?[0-9]{1,18}", text) or not 1 <= int(text) <= limit:
+            raise argparse.ArgumentTypeError(f"{clean(text)!r} is not a whole number from 1 to {limit:,}")
+        return int(text)
+
+    return parse
+
+
+def _speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def _alignment(rows: Sequence[Sequence[object]], columns: int) -> list[str]:

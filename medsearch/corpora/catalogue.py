@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medsearch.corpora.collection import load_collection, read_queries, splits
 from medsearch.corpora.documents import read_documents
-from medsearch.corpora.jats.files import find_xml_files, is_package, is_xml
-from medsearch.corpora.locations import (
-    CorpusFormat,
-    CorpusLocation,
-    document_files,
-    is_beir,
-    locate,
-    looks_like_notes,
-    note_files,
-    with_endings,
-    without_ending,
-)
+from medsearch.corpora.listing import folder_problem, list_corpora, why
+from medsearch.corpora.locations import CorpusFormat, CorpusLocation, locate, with_endings, without_ending
+from medsearch.corpora.rejects import Rejects
 from medsearch.corpora.stamps import fingerprint, quick_stamp
-from medsearch.errors import UsageError
+from medsearch.errors import CorpusError, UsageError
 
 __all__ = [
     "CorpusFormat",
@@ -36,10 +30,8 @@ __all__ = [
     "splits",
 ]
 
-_CONTAINERS = frozenset({"raw", "interim", "processed"})
-"""Folders that hold corpora and are never one."""
-
-_NOT_CORPORA = frozenset({"index", "cache", "models"})
+_REMARKS = 3
+"""How many folders that cannot be read are named in an error."""
 
 
 def find_corpus(name: str, folders: Sequence[Path]) -> CorpusLocation:
@@ -50,19 +42,23 @@ def find_corpus(name: str, folders: Sequence[Path]) -> CorpusLocation:
 
     Raises:
         UsageError: there is none; the message has the closest names and where they were looked for.
+        CorpusError: it may be there, but the system does not let it be read.
     """
     if Path(name).name in ("corpus.jsonl", "corpus.jsonl.gz"):
         name = str(Path(name).parent)
     wanted = without_ending(name.strip().rstrip("/"))
-    path = Path(name.strip()).expanduser()
+    path = _expanded(name.strip())
     if wanted and not path.is_absolute() and not name.startswith("."):
         for folder in folders:
             for candidate in with_endings(folder / name.strip()):
-                if found := locate(wanted, candidate):
+                if found := _locate(wanted, candidate, []):
                     return found
-    if wanted and path.exists():
-        if found := locate(_name_of(path, folders), path):
-            return found
+    unreadable: list[str] = []
+    if wanted and (found := _locate("", path, unreadable)):
+        return replace(found, name=_name_of(path, folders))
+    if unreadable:
+        raise CorpusError(unreadable[0])
+    if wanted and os.path.exists(path):  # noqa: PTH110 - a name too long for a file is no error here
         raise UsageError(
             f"{path} is not a corpus: in it is no corpus.jsonl[.gz], no .xml or .nxml article, "
             "and no .jsonl or .csv of notes with ids and text"
@@ -70,45 +66,21 @@ def find_corpus(name: str, folders: Sequence[Path]) -> CorpusLocation:
     raise UsageError(_unknown(name, folders))
 
 
-def list_corpora(folders: Sequence[Path]) -> list[CorpusLocation]:
-    """Every corpus with documents in the data folders, by name; of two with one name the first folder's."""
-    found: dict[str, CorpusLocation] = {}
-    for folder in folders:
-        for location in _corpora_in(folder, ""):
-            found.setdefault(location.name, location)
-    return [found[name] for name in sorted(found)]
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # `~somebody` who has no home here
+        return Path(name)
 
 
-def _corpora_in(folder: Path, prefix: str) -> Iterator[CorpusLocation]:
-    if not folder.is_dir():
-        return
-    for file in note_files(folder):
-        if looks_like_notes(file):
-            yield CorpusLocation(prefix + without_ending(file.name), file, CorpusFormat.NOTES)
-    for child in _subfolders(folder):
-        name = prefix + child.name
-        if child.name in _CONTAINERS and not prefix:
-            yield from _corpora_in(child, f"{name}/")
-        elif is_beir(child):
-            location = CorpusLocation(name, child, CorpusFormat.BEIR)
-            yield from [location] if document_files(location) else []
-        elif child.name not in _NOT_CORPORA or prefix:
-            yield from _in_other_folder(child, name)
-
-
-def _in_other_folder(folder: Path, name: str) -> Iterator[CorpusLocation]:
-    """A folder of articles is one corpus; of several collections, or of files of notes, each is one."""
-    inside = list(_corpora_in(folder, f"{name}/")) if name.count("/") < 2 else []
-    has_articles = any(is_xml(file.name) or is_package(file.name) for file in folder.iterdir())
-    only_articles = all(location.format is CorpusFormat.JATS for location in inside)
-    if has_articles or (only_articles and find_xml_files(folder)):
-        yield CorpusLocation(name, folder, CorpusFormat.JATS)
-    else:
-        yield from inside
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+def _locate(name: str, path: Path, unreadable: list[str]) -> CorpusLocation | None:
+    """The corpus at a path, if any; a path that is there but cannot be read is written down."""
+    try:
+        return locate(name, path)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            unreadable.append(f"{path}: {why(error)}")
+    return None
 
 
 def _name_of(path: Path, folders: Sequence[Path]) -> str:
@@ -120,10 +92,15 @@ def _name_of(path: Path, folders: Sequence[Path]) -> str:
 
 
 def _unknown(name: str, folders: Sequence[Path]) -> str:
-    names = [location.name for location in list_corpora(folders)]
+    problems = {folder: folder_problem(folder) for folder in folders}
+    rejects = Rejects()
+    names = [found.name for found in list_corpora([f for f in folders if not problems[f]], rejects)]
     close = [other for other in names if other.startswith(f"{name}/")]
     close += [
         other for other in difflib.get_close_matches(name, names, n=3, cutoff=0.5) if other not in close
     ]
     hint = f"; did you mean {', '.join(close[:5])}?" if close else ""
-    return f"no corpus called {name!r}{hint} (looked in {', '.join(map(str, folders))})"
+    looked = ", ".join(
+        f"{folder} ({problem})" if problem else str(folder) for folder, problem in problems.items()
+    )
+    return "; ".join([f"no corpus called {name!r}{hint} (looked in {looked})", *rejects.warnings[:_REMARKS]])

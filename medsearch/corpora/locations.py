@@ -70,8 +70,12 @@ def note_files(path: Path) -> list[Path]:
     """The file itself, or the JSONL and CSV files directly in a folder, by name."""
     if path.is_file():
         return [path]
-    files = (file for file in path.iterdir() if file.name.endswith(_NOTE_ENDINGS))
-    return sorted(file for file in files if file.is_file() and not file.name.startswith("."))
+    return sorted(file for file in path.iterdir() if is_notes_name(file) and file.is_file())
+
+
+def is_notes_name(path: Path) -> bool:
+    """Whether a file name may be that of notes; a hidden one may not."""
+    return path.name.endswith(_NOTE_ENDINGS) and not path.name.startswith(".")
 
 
 def document_files(location: CorpusLocation) -> list[Path]:

@@ -20,7 +20,8 @@ def read_notes(files: Sequence[Path], source: str, rejects: Rejects) -> Iterator
     seen = SeenIds()
     for path in files:
         for record in _records(path, seen, rejects):
-            metadata = {"kind": CLINICAL_NOTE, **flatten_metadata(record.metadata, source=source)}
+            metadata = dict(flatten_metadata(record.metadata, source=source))
+            metadata["kind"] = metadata.get("kind") or CLINICAL_NOTE
             yield Document(record.record_id, record.title, record.text, metadata)
 
 

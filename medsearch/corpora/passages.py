@@ -13,6 +13,9 @@ TokenCounter = Callable[[Sequence[str]], list[int]]
 
 Span = tuple[int, int]
 
+CUTTING = 1
+"""Version of the rules that documents are cut by, sentences included; raised when a boundary moves."""
+
 
 def check_settings(settings: PassageSettings) -> None:
     """Refuse settings that cannot be met.

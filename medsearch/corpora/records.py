@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsearch.corpora.lines import read_lines
+from medsearch.corpora.nesting import MAX_DEPTH, is_too_deep
 from medsearch.corpora.rejects import Rejects
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -102,12 +103,14 @@ def check_new(record: Record, seen: SeenIds) -> None:
 
 
 def _load_object(raw: str) -> dict[str, object]:
+    if is_too_deep(raw):
+        raise BadRecordError(f"invalid JSON: nested more than {MAX_DEPTH} levels deep")
     try:
         # pandas and numpy write NaN for a missing value, which JSON does not know.
         value = json.loads(raw, parse_constant=lambda _name: None)
     except json.JSONDecodeError as error:
         raise BadRecordError(f"invalid JSON: {error.msg} at character {error.pos + 1}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadRecordError(f"invalid JSON: {str(error).partition(';')[0]}") from None
     if not isinstance(value, dict):
         raise BadRecordError(f"record is {_json_kind(value)}, not an object")

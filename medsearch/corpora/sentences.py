@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from medsearch.corpora.wrapping import cut_at_lines, unwrapped_lines
 from medsearch.types import Metadata
 
 # sentencex knows general abbreviations; these are the clinical ones that it takes for a sentence's end.
@@ -15,19 +16,25 @@ _CLINICAL = """
 """
 _CLINICAL_ABBREVIATIONS = frozenset(_CLINICAL.split())
 _LAST_WORD = re.compile(r"([\w.]+)\.\s*$")
-_LINE_BREAK = re.compile(r"[ \t\r]*\n\s*")
+
+_LIST_MARKER = re.compile(r"\(?(\d{1,3}|[A-Za-z])[.)]")
+
+_LONGEST_JOINED = 800
+"""Characters, about 200 tokens: beyond it, lines without a full stop are a list and not one sentence."""
 
 
 def sentence_spans(text: str, language: str = "en") -> list[tuple[int, int]]:
     """Character spans of the sentences of `text`, in order, without the white space around them.
 
-    A line break ends a sentence too, as in notes and lists, unless the next line goes on in lower case
-    or the line stops at a comma, hyphen or bracket. A span never ends inside a sentence as sentencex and
-    the abbreviations above see it; a missed boundary only makes a longer span.
+    A line break ends a sentence too, as in notes and lists, unless it only wraps the sentence (see
+    `unwrapped_lines`). A span never ends inside a sentence as sentencex, the abbreviations above and those
+    rules see it; a missed boundary only makes a longer span. Joined lines without a full stop are cut
+    again, at a line break, where they would be longer than 800 characters.
     """
     spans: list[tuple[int, int]] = []
-    for start, end in _lines(text):
-        spans.extend(_sentences_of(text, start, end, language))
+    for start, end in unwrapped_lines(text):
+        for first, last in _sentences_of(text, start, end, language):
+            spans.extend(cut_at_lines(text, first, last, _LONGEST_JOINED))
     return spans
 
 
@@ -37,22 +44,10 @@ def language_of(metadata: Metadata) -> str:
     return language[:2].lower() if isinstance(language, str) and len(language) >= 2 else "en"
 
 
-def _lines(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for line_break in _LINE_BREAK.finditer(text):
-        before, after = text[start : line_break.start()], text[line_break.end() : line_break.end() + 1]
-        blank_line = line_break.group().count("\n") > 1
-        if not blank_line and (after.islower() or before.endswith((",", "-", "(", "[", "/"))):
-            continue
-        yield start, line_break.start()
-        start = line_break.end()
-    yield start, len(text)
-
-
 def _sentences_of(text: str, start: int, end: int, language: str) -> Iterator[tuple[int, int]]:
     from sentencex import get_sentence_boundaries
 
-    line = text[start:end]
+    line = text[start:end].replace("\n", " ")  # sentencex takes a number after a line break for a list's
     open_at: int | None = None
     for boundary in get_sentence_boundaries(language, line):
         first, last = _trimmed(line, boundary["start_index"], boundary["end_index"])
@@ -69,10 +64,12 @@ def _sentences_of(text: str, start: int, end: int, language: str) -> Iterator[tu
 
 
 def _continues(line: str, first: int, last: int) -> bool:
-    """Whether what follows belongs to the same sentence: an abbreviation, or a lower-case start."""
+    """Whether what follows belongs to the same sentence: a list's number, an abbreviation, a lower case."""
     rest = line[last:].lstrip()
     if not rest:
         return False
+    if _LIST_MARKER.fullmatch(line[first:last]):
+        return True
     word = _LAST_WORD.search(line[first:last])
     if word is None:
         return False

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from medsearch.corpora.nesting import MAX_DEPTH, is_too_deep
 from medsearch.errors import CorpusError
 
 Row = Mapping[str, Any]
@@ -45,10 +46,13 @@ def _jsonl(file: Path) -> Iterator[Row]:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
+            if is_too_deep(line):
+                raise CorpusError(f"{file.name}:{number}: JSON nested more than {MAX_DEPTH} levels deep")
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise CorpusError(f"{file.name}:{number}: not JSON: {error.msg}") from error
+            except ValueError as error:
+                reason = str(error).partition(";")[0]
+                raise CorpusError(f"{file.name}:{number}: not JSON: {reason}") from error
             if not isinstance(row, dict):
                 raise CorpusError(f"{file.name}:{number}: not a JSON object")
             yield row

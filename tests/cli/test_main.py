@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,43 +88,14 @@ def test_strict_stops_at_the_first_bad_record(corpus: Path, capsys: pytest.Captu
     assert main(["search", "x", "--corpus", "tiny"]) == 1
 
 
-def test_evaluate_in_the_promised_shape_and_trec_files_give_the_same_scores(
-    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    assert main(["evaluate", "tiny", "--models", "bm25", "--out", str(out), "--json"]) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert (record["corpus"], record["split"], record["queries"]) == ("tiny", "test", 1)
-    assert record["models"] == {
-        "bm25": {"nDCG@10": 1.0, "Recall@100": 1.0, "MRR@10": 1.0, "MAP": 1.0, "P@10": 0.1}
-    }
-    run, qrels = str(out / "tiny.test.bm25.run"), str(out / "tiny.test.qrels")
-    assert main(["evaluate", "tiny", "--run", run, "--qrels", qrels, "--json"]) == 0
-    assert list(json.loads(capsys.readouterr().out)["models"].values()) == list(record["models"].values())
-    kept = json.loads((out / "tiny.test.json").read_text("utf-8"))
-    assert kept["per_query"]["bm25"]["q1"]["nDCG@10"] == 1.0
-    assert kept["settings"]["models"]["bm25"]["parameters"]["k1"] == 1.2
-    assert len(kept["settings"]["corpus_hash"]) == 64
-
-
-@pytest.mark.parametrize("passages", [[], ["--passages"], ["--passages", "--approximate"]])
-def test_evaluate_as_mteb_does_and_as_the_page_does(
-    corpus: Path, passages: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["evaluate", "tiny", "--models", "bm25", "--json", *passages]) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert record["models"]["bm25"]["nDCG@10"] == 1.0
-    assert record["settings"]["search"] == ("approximate" if "--approximate" in passages else "exact")
-    assert (record["settings"]["passages"] == "whole documents") == (not passages)
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         ([], 2, "required: COMMAND"),
         (["serach"], 2, "invalid choice: 'serach'"),
         (["search"], 2, "required: QUERY"),
-        (["search", "x", "--corpus", "nowhere"], 1, "nowhere has no index in .*medsearch index nowhere"),
+        (["search", "x", "--corpus", "nowhere"], 2, "nowhere"),
+        (["search", "x", "--corpus", "tiny"], 1, "tiny has no index in .*medsearch index tiny"),
         (["index", "nowhere"], 2, "nowhere"),
         (["index", "tiny", "--models", "minilmm"], 2, "minilm"),
         (["index", "tiny", "--models", ","], 2, "name at least one retriever"),
@@ -133,6 +105,8 @@ def test_evaluate_as_mteb_does_and_as_the_page_does(
         (["evaluate", "tiny", "--models", "colbert"], 2, "late-interaction models cannot be searched"),
         (["evaluate", "tiny", "--models", "hybrid:bm25"], 2, "hybrid needs a dense model"),
         (["export", "bm25"], 2, "only dense models are exported"),
+        (["search", "x", "-k", "0"], 2, "'0' is not a whole number from 1 to 10,000"),
+        (["search", "x", "--year-from", "99999"], 2, "'99999' is not a whole number from 1 to 9,999"),
         (["ui", "--port", "0"], 2, "a port is a number from 1 to 65535"),
         (["corpora", "get", "nowhere"], 2, "no public corpus is named 'nowhere'"),
         (["corpora", "list", "tiny"], 2, "go with `medsearch corpora get NAME`"),
@@ -158,7 +132,6 @@ def test_wrong_search_options_name_what_is_wrong(corpus: Path, capsys: pytest.Ca
     capsys.readouterr()
     for arguments, said in (
         (["search", "  ", "--corpus", "tiny"], "the query is empty"),
-        (["search", "x", "--corpus", "tiny", "-k", "0"], "ask for at least one document"),
         (["search", "x", "--corpus", "tiny", "--model", "minilm"], "has no vectors of minilm (it has bm25)"),
     ):
         assert main(arguments) == 2
@@ -180,6 +153,40 @@ def test_a_changed_corpus_is_refused_until_it_is_indexed_again(
     capsys.readouterr()
     assert main(["search", "chest", "--corpus", "tiny", "--json"]) == 0
     assert "new" in {hit["doc_id"] for hit in json.loads(capsys.readouterr().out)["hits"]}
+
+
+def test_a_corpus_is_searched_by_the_path_it_was_indexed_by_and_checked_there(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = shutil.copytree(corpus, tmp_path / "elsewhere" / "mine")
+    assert main(["index", str(elsewhere), "--models", "bm25"]) == 0
+    capsys.readouterr()
+    for name in (str(elsewhere), "mine"):
+        assert main(["search", "chest pain", "--corpus", name, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["corpus"] == "mine"
+    with (elsewhere / "corpus.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"_id": "new", "text": "Chest drain."}) + "\n")
+    assert main(["search", "chest", "--corpus", "mine"]) == 1
+    assert "mine has changed since its index was made" in capsys.readouterr().err
+    shutil.rmtree(elsewhere)
+    assert main(["search", "chest", "--corpus", "mine"]) == 0
+
+
+def test_names_with_slashes_and_dashes_never_share_an_index(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a/b", "a--b", "a%2Fb"):
+        shutil.copytree(corpus, tmp_path / "data" / name)
+        assert main(["index", name, "--models", "bm25"]) == 0
+    capsys.readouterr()
+    main(["corpora", "--json"])
+    listed = {entry["name"]: entry["indexed"] for entry in json.loads(capsys.readouterr().out)["corpora"]}
+    assert {name: listed[name] for name in ("a/b", "a--b", "a%2Fb", "tiny")} == {
+        "a/b": True,
+        "a--b": True,
+        "a%2Fb": True,
+        "tiny": False,
+    }
 
 
 def test_filters_and_plain_output_without_terminal_codes(

@@ -51,7 +51,7 @@ def read(lines: Sequence[bytes], folder: Path) -> tuple[list[Document], Rejects,
         ),
         (b'{"_id": "a", "text": "\\ud83d alone"}', "broken Unicode: half of a surrogate pair"),
         (b'{"_id": 1' + b"0" * 5000 + b', "text": "x"}', "invalid JSON: Exceeds the limit"),
-        (b'{"_id": "a", "text": ' + b"[" * 100_000, "invalid JSON: maximum recursion depth"),
+        (b'{"_id": "a", "text": ' + b"[" * 100_000, "invalid JSON: nested more than 100 levels deep"),
     ],
 )
 def test_a_bad_record_is_set_aside_with_its_line_and_the_rest_is_read(
@@ -98,14 +98,49 @@ def test_records_take_what_is_common_and_flatten_what_is_not(tmp_path: Path) -> 
     assert documents[3].metadata["year"] == "in press"
 
 
-def test_nesting_of_any_depth_is_read_or_reported(tmp_path: Path) -> None:
-    depths = range(900, 1010)
-    lines = [
-        f'{{"_id": "d{depth}", "text": "x", "metadata": {{"a": {"[" * depth}{"]" * depth}}}}}'.encode()
-        for depth in depths
-    ]
-    documents, rejects, _ = read(lines, tmp_path)
-    assert len(documents) + rejects.count == len(depths)
+def test_nesting_has_one_limit_however_deep_the_caller_stands(tmp_path: Path) -> None:
+    def nested(depth: int) -> bytes:
+        return (
+            f'{{"_id": "d{depth}", "text": "x [", "metadata": {{"a": {"[" * depth}{"]" * depth}}}}}'.encode()
+        )
+
+    lines = [nested(depth) for depth in (1, 97, 98, 99, 500, 2000)]
+
+    def from_below(frames: int) -> tuple[list[str], int]:
+        if frames:
+            return from_below(frames - 1)
+        documents, rejects, _ = read(lines, tmp_path)
+        return [document.doc_id for document in documents], rejects.count
+
+    assert from_below(0) == from_below(600) == (["d1", "d97", "d98"], 3)
+
+
+def test_brackets_in_text_are_no_nesting(tmp_path: Path) -> None:
+    text = 'a "quoted\\" [' * 500
+    documents, rejects, _ = read([json.dumps({"_id": "a", "text": text}).encode()], tmp_path)
+    assert ([document.text for document in documents], rejects.count) == ([text], 0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ({"kind": 3, "source": True}, {"kind": "3", "source": "true"}),
+        ({"kind": 1.5, "source": 0}, {"kind": "1.5", "source": "0"}),
+        ({"kind": ["drug", None, 2, ""], "source": []}, {"kind": ("drug", "2"), "source": "sample"}),
+        ({"kind": ["drug"], "source": " NHS "}, {"kind": ("drug",), "source": "NHS"}),
+        ({"kind": {"a": 1}, "source": None}, {"kind": '{"a": 1}', "source": "sample"}),
+        ({"kind": "", "year": ["2019"]}, {"kind": None, "year": 2019, "source": "sample"}),
+        ({"year": 2019.0, "source": "x"}, {"year": 2019, "source": "x"}),
+        ({"year": "", "date": "2011-02", "source": "x"}, {"year": 2011, "date": "2011-02", "source": "x"}),
+    ],
+)
+def test_what_is_filtered_by_has_one_kind_of_value(
+    tmp_path: Path, raw: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    line = json.dumps({"_id": "a", "text": "x", "metadata": raw}).encode()
+    [document] = read([line], tmp_path)[0]
+    assert document.metadata == kept
+    assert type(document.metadata.get("year", 0)) is int
 
 
 def test_queries_without_text_are_set_aside(tmp_path: Path) -> None:
@@ -160,7 +195,7 @@ RECORDS = st.lists(
             "title": TEXT,
             "text": TEXT.map(lambda text: text + "."),
             "metadata": st.dictionaries(
-                st.sampled_from(["kind", "journal", "licence"]),
+                st.sampled_from(["specialty", "journal", "licence"]),
                 st.one_of(TEXT, st.integers(-(2**60), 2**60), st.booleans(), st.none()),
             ),
         }

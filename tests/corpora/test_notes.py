@@ -38,6 +38,11 @@ def test_json_lines_with_either_name_for_id_and_text(tmp_path: Path) -> None:
         assert rejects.examples == [f"{path}:3: text and title of '3' are both empty"]
 
 
+def test_a_note_whose_kind_is_null_is_a_clinical_note(tmp_path: Path) -> None:
+    [note], _, _ = read(b'{"id": 1, "note": "x", "metadata": {"kind": null}}\n', tmp_path, "n.jsonl")
+    assert note.metadata["kind"] == "clinical_note"
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_columns_beside_id_text_title_are_metadata(tmp_path: Path, delimiter: str) -> None:
     rows = [

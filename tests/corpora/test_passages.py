@@ -39,6 +39,7 @@ WRAPPED = "A line that wraps\nin the middle.|Then, after a comma,\nIt goes on."
         (NAMED.replace("|", " "), NAMED.split("|")),
         (NOTE.replace("|", "\n"), NOTE.split("|")),
         (WRAPPED.replace("|", " "), WRAPPED.split("|")),
+        ("FINDINGS: 1. Effusion. 2. No fracture.", ["FINDINGS: 1.", "Effusion.", "2. No fracture."]),
         ("Is it safe? Yes! Go on.", ["Is it safe?", "Yes!", "Go on."]),
         ("", []),
         (" \n \n ", []),

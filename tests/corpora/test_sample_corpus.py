@@ -1,4 +1,4 @@
-"""The bundled corpus keeps what it promises: size, lengths, kinds, marks, and judged queries, hard ones too."""
+"""The bundled corpus keeps what it promises: size, lengths, kinds, marks, judged queries, hard ones too."""
 
 from __future__ import annotations
 

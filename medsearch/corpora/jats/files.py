@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from medsearch.corpora.jats.safe_xml import MAX_XML_BYTES
@@ -14,6 +15,8 @@ from medsearch.corpora.rejects import Rejects
 
 _XML_ENDINGS = (".xml", ".nxml", ".xml.gz", ".nxml.gz")
 _PACKAGE_ENDINGS = (".tar.gz", ".tgz")
+_NO_ARTICLES = frozenset({"site-packages", "node_modules", "__pycache__", "venv"})
+"""Folders of programs: what XML they hold is no article."""
 
 
 def is_xml(name: str) -> bool:
@@ -26,12 +29,20 @@ def is_package(name: str) -> bool:
     return name.lower().endswith(_PACKAGE_ENDINGS)
 
 
-def find_xml_files(path: Path) -> list[Path]:
-    """The file itself, or a folder's articles and packages at any depth by name; hidden ones are not seen."""
+def find_xml_files(path: Path, unreadable: Callable[[OSError], object] | None = None) -> list[Path]:
+    """The file itself, or a folder's articles and packages at any depth by name.
+
+    Hidden files and folders, folders of programs and links to folders are passed over. `unreadable` hears
+    of each folder that cannot be read.
+    """
     if path.is_file():
         return [path]
-    found = (file for file in path.rglob("*") if is_xml(file.name) or is_package(file.name))
-    return sorted(file for file in found if file.is_file() and not _hidden(file.relative_to(path)))
+    found: list[Path] = []
+    for folder, subfolders, names in os.walk(path, onerror=unreadable):
+        subfolders[:] = [name for name in subfolders if not _passed_over(name)]
+        files = (Path(folder, name) for name in names if not _passed_over(name))
+        found += [file for file in files if (is_xml(file.name) or is_package(file.name)) and file.is_file()]
+    return sorted(found)
 
 
 def read_xml_file(path: Path, rejects: Rejects) -> Iterator[tuple[str, str, bytes]]:
@@ -77,5 +88,5 @@ def _stem(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _passed_over(name: str) -> bool:
+    return name.startswith(".") or name in _NO_ARTICLES

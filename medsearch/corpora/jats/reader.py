@@ -16,7 +16,7 @@ from medsearch.types import Document
 def read_jats(path: Path, source: str, rejects: Rejects) -> Iterator[Document]:
     """Yield the articles of a file, a package or a folder; `source` is for those that are not from PMC."""
     seen = SeenIds()
-    for file in find_xml_files(path):
+    for file in find_xml_files(path, lambda error: _folder_unread(error, rejects)):
         for where, stem, data in read_xml_file(file, rejects):
             for document in _articles_of(where, stem, data, source, rejects):
                 if seen.is_repeated(document.doc_id):
@@ -43,6 +43,10 @@ def _articles_of(where: str, stem: str, data: bytes, source: str, rejects: Rejec
         if remark:
             rejects.warn(where, remark)
         yield document
+
+
+def _folder_unread(error: OSError, rejects: Rejects) -> None:
+    rejects.set_aside(str(error.filename), f"folder cannot be read: {error.strerror}")
 
 
 def _set_aside(where: str, error: BadXmlError, rejects: Rejects) -> None:
