@@ -18,6 +18,8 @@ from medsearch.corpora.jats.safe_xml import parse_xml
 from medsearch.corpora.rejects import Rejects
 from medsearch.types import Document
 
+pytestmark = pytest.mark.slow
+
 NOT_TEXT = frozenset(
     ["table", "disp-formula", "inline-formula", "math", "tex-math", "ref-list", "xref", "label", "object-id"]
 )

@@ -21,8 +21,16 @@ from medsearch.index.assemble import Source
 from medsearch.index.build import CutReport, Material, build_index
 from medsearch.index.manifest import Plan, read_manifest
 from medsearch.index.reader import open_index
-from medsearch.index.vectors import CHUNK
 from medsearch.types import Filter, Passage, PassageSettings
+
+CHUNK = 16
+"""Smaller than the real one, so that many interruptions are quick to try."""
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medsearch.index.vectors.CHUNK", CHUNK)
+
 
 WORDS = ("angina pectoris", "chronic cough", "insulin dose", "itchy rash")
 PASSAGES = [
@@ -65,7 +73,7 @@ def material(encoder: TopicEncoder | None = None) -> Material:
 def test_a_finished_index_gives_back_every_passage_and_vector(tmp_path: Path) -> None:
     manifest = build_index(tmp_path, PLAN, material(), Heard())
     counts = manifest.counts
-    assert (counts.documents, counts.passages, counts.rejects) == (201, len(PASSAGES), 3)
+    assert (counts.documents, counts.passages, counts.rejects) == (33, len(PASSAGES), 3)
     assert read_manifest(tmp_path) == manifest
     reader = open_index(tmp_path)
     expected = TopicEncoder().encode_documents([f"{p.title} {p.text}" for p in PASSAGES])
@@ -259,7 +267,7 @@ def damage_nothing(building: Path) -> None:
 
 def cut_passages(building: Path) -> None:
     lines = (building / "passages.jsonl").read_text("utf-8").splitlines(keepends=True)
-    (building / "passages.jsonl").write_text("".join(lines[:200]), encoding="utf-8")
+    (building / "passages.jsonl").write_text("".join(lines[:20]), encoding="utf-8")
 
 
 def garbage_counts(building: Path) -> None:
@@ -268,7 +276,7 @@ def garbage_counts(building: Path) -> None:
 
 def cut_vectors(building: Path) -> None:
     file = building / "vectors" / "topics" / "00000000.npy"
-    file.write_bytes(file.read_bytes()[:500])
+    file.write_bytes(file.read_bytes()[:200])
 
 
 def empty_vectors(building: Path) -> None:
