@@ -66,7 +66,7 @@ def notice(metadata: Metadata) -> str:
         name, said = known, rest.strip()
     return (
         f'<p class="ms-notice{" ms-grave" if grave else ""}" role="note" dir="auto">'
-        f"<strong>{name}.</strong> {escaped(value_label(said))}</p>"
+        f"<strong>{name}.</strong> {escaped(said[:1].upper() + said[1:])}</p>"
     )
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from medsearch.types import Filter
 from ui.components import chips
 from ui.facets import Counted, Facets
-from ui.labels import counted, distinct_labels, value_label
+from ui.labels import counted, distinct_labels
 
 _CLEARED = "filters-cleared"
 
@@ -73,7 +73,7 @@ def active_filters(where: Filter) -> list[str]:
         phrases.append(f"Year: {where.year_from}" + ("" if same else f" to {where.year_to}"))
     for label, values in (("Kind", where.kinds), ("Source", where.sources), ("Section", where.sections)):
         if values:
-            phrases.append(f"{label}: {' or '.join(value_label(value) for value in values)}")
+            phrases.append(f"{label}: {' or '.join(distinct_labels(values).values())}")
     return phrases
 
 

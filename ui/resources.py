@@ -13,10 +13,10 @@ from medsearch.index.manifest import Manifest, read_manifest
 from medsearch.search.names import BM25
 from medsearch.search.searcher import (
     Searcher,
+    check_current,
     index_folder,
     indexed_corpora,
     open_searcher,
-    refuse_changed_corpus,
 )
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
@@ -63,14 +63,14 @@ def opened(corpus: str) -> Opened:
         IndexRefusedError: if there is none, it is damaged, or the corpus has changed since it was made.
     """
     manifest = read_manifest(index_folder(corpus, settings()))
-    _check(corpus, manifest.shard)
+    _check(corpus, manifest.shard, manifest)
     return _opened(corpus, manifest.shard)
 
 
 @st.cache_data(show_spinner=False, ttl=_CHECK_SECONDS)
-def _check(corpus: str, shard: str) -> None:  # noqa: ARG001 - a part of the cache's key
+def _check(corpus: str, shard: str, _manifest: Manifest) -> None:  # noqa: ARG001 - a part of the cache's key
     """Look once a minute whether the corpus has changed since its index was made."""
-    refuse_changed_corpus(read_manifest(index_folder(corpus, settings())))
+    check_current(corpus, _manifest, settings())
 
 
 @st.cache_resource(show_spinner="Opening the index…", max_entries=_OPEN_AT_ONCE)

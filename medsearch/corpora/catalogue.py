@@ -12,7 +12,14 @@ from pathlib import Path
 from medsearch.corpora.collection import load_collection, read_queries, splits
 from medsearch.corpora.documents import read_documents
 from medsearch.corpora.listing import folder_problem, list_corpora, why
-from medsearch.corpora.locations import CorpusFormat, CorpusLocation, locate, with_endings, without_ending
+from medsearch.corpora.locations import (
+    DOWNLOADS,
+    CorpusFormat,
+    CorpusLocation,
+    locate,
+    with_endings,
+    without_ending,
+)
 from medsearch.corpora.rejects import Rejects
 from medsearch.corpora.stamps import fingerprint, quick_stamp
 from medsearch.errors import CorpusError, UsageError
@@ -37,7 +44,8 @@ _REMARKS = 3
 def find_corpus(name: str, folders: Sequence[Path]) -> CorpusLocation:
     """The corpus of a name in the data folders, earlier ones first, else at a path.
 
-    A name is a folder (`medquad`, `covid_faq/en`) or a file without its endings (`clinical_notes/mtsamples`).
+    A name is a folder (`medquad`, `covid_faq/en`) or a file without its endings (`clinical_notes/mtsamples`),
+    also in the `raw` folder that public corpora are fetched into.
     A path into a data folder gets the name that it has there.
 
     Raises:
@@ -49,7 +57,7 @@ def find_corpus(name: str, folders: Sequence[Path]) -> CorpusLocation:
     wanted = without_ending(name.strip().rstrip("/"))
     path = _expanded(name.strip())
     if wanted and not path.is_absolute() and not name.startswith("."):
-        for folder in folders:
+        for folder in (inside for outer in folders for inside in (outer, outer / DOWNLOADS)):
             for candidate in with_endings(folder / name.strip()):
                 if found := _locate(wanted, candidate, []):
                     return found
@@ -87,7 +95,8 @@ def _name_of(path: Path, folders: Sequence[Path]) -> str:
     resolved = path.resolve()
     for folder in folders:
         if resolved != folder.resolve() and resolved.is_relative_to(folder.resolve()):
-            return without_ending(resolved.relative_to(folder.resolve()).as_posix())
+            inside = resolved.relative_to(folder.resolve()).as_posix()
+            return without_ending(inside.removeprefix(f"{DOWNLOADS}/"))
     return without_ending(resolved.name)
 
 

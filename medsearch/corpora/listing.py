@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medsearch.corpora.jats.files import find_xml_files, is_package, is_xml
 from medsearch.corpora.locations import (
+    DOWNLOADS,
     CorpusFormat,
     CorpusLocation,
     document_files,
@@ -17,7 +18,7 @@ from medsearch.corpora.locations import (
 )
 from medsearch.corpora.rejects import Rejects
 
-_CONTAINERS = frozenset({"raw", "interim", "processed"})
+_CONTAINERS = frozenset({"interim", "processed"})
 """Folders that hold corpora and are never one."""
 
 _NOT_CORPORA = frozenset({"index", "cache", "models"})
@@ -73,6 +74,8 @@ def _corpora_at(path: Path, prefix: str, rejects: Rejects) -> Iterator[CorpusLoc
             yield CorpusLocation(prefix + without_ending(path.name), path, CorpusFormat.NOTES)
     elif _leads_back(path):
         rejects.warn(str(path), "a link to a folder that it lies in; not followed")
+    elif path.name == DOWNLOADS and not prefix:
+        yield from _corpora_in(path, "", rejects)
     elif path.name in _CONTAINERS and not prefix:
         yield from _corpora_in(path, f"{name}/", rejects)
     elif is_beir(path):

@@ -21,6 +21,10 @@ _ENDINGS = (*_NOTE_ENDINGS, ".xml", ".nxml", ".xml.gz", ".nxml.gz", ".tar.gz", "
 _LINES_PROBED = 5
 
 
+DOWNLOADS = "raw"
+"""The folder of a data folder that public corpora are fetched into; it is no part of their names."""
+
+
 class CorpusFormat(StrEnum):
     """How a corpus is stored."""
 

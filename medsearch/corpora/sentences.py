@@ -15,7 +15,7 @@ _CLINICAL = """
     tx vol wk wks yr yrs
 """
 _CLINICAL_ABBREVIATIONS = frozenset(_CLINICAL.split())
-_LAST_WORD = re.compile(r"([\w.]+)\.\s*$")
+_LAST_WORD = re.compile(r"(?<![\w.])([\w.]+)\.\s*$")
 
 _LIST_MARKER = re.compile(r"\(?(\d{1,3}|[A-Za-z])[.)]")
 

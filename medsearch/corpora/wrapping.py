@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-_LINE_BREAK = re.compile(r"[ \t\r]*\n\s*")
+_LINE_BREAK = re.compile(r"(?<![ \t\r])[ \t\r]*\n\s*")
 _SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 _BULLET = re.compile(r"(?:[-*•·▪‣\u2013\u2014]|o(?=\s+[A-Z])|\d{1,2}[.)]|[a-z]\))\s")
 _FIELD = re.compile(r"[A-Z][\w /()&'-]{0,40}:(?:\s|$)")

@@ -10,11 +10,12 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from shutil import disk_usage
+from typing import Any
 
 from medsearch.errors import IndexRefusedError
 from medsearch.index.bm25 import Bm25Encoder, average_length
 from medsearch.index.manifest import MANIFEST, Counts, Manifest, Plan, write_json
-from medsearch.index.passage_file import read_counts, read_passages
+from medsearch.index.passage_file import digest_of, read_counts, read_passages
 from medsearch.index.reader import open_index
 from medsearch.index.vectors import VectorStore
 from medsearch.index.writer import write_shard
@@ -22,8 +23,8 @@ from medsearch.protocols import Progress
 from medsearch.types import ModelKind, Passage, Vectors
 
 _FIXED_BYTES = 64_000_000
-_BYTES_A_NUMBER = 6
-"""Four for the vector itself, the rest for its graph."""
+_BYTES_A_NUMBER = 10
+"""Four in the chunk files and four in the engine, the rest for its graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +72,34 @@ def assemble(unfinished: Unfinished, counts: Counts, source: Source, progress: P
     """Write the shard, then the manifest that names it; returns the manifest.
 
     Raises:
-        IndexRefusedError: if the parts do not fit together, or the disk is too full to write them again.
+        IndexRefusedError: if a part is missing, or the disk is too full to write all of it.
     """
     plan = unfinished.plan
-    _check_room(unfinished, counts)
+    check_room(unfinished, counts)
     bm25 = _bm25(unfinished, progress, counts)
     content = _Digest()
-    content.add_file(unfinished.passages_file)
     shard = f"shard-{uuid.uuid4().hex[:12]}"
     vectors = {
-        name: (spec.dim, content.passing(name, _vectors(unfinished, name)))
+        name: (spec.dim, content.passing(name, _vectors(unfinished, name, counts)))
         for name, spec in sorted(plan.models.items())
         if spec.kind is ModelKind.DENSE
     }
     passages = ((passage, unfinished.text(passage)) for passage in read_passages(unfinished.passages_file))
     with progress.stage("Writing the index", counts.passages) as advance:
-        try:
-            written = write_shard(unfinished.folder / shard, passages, vectors, bm25, advance)
-        except ValueError:
-            written = 0
+        written = write_shard(unfinished.folder / shard, passages, vectors, bm25, advance)
     if written != counts.passages:
         raise IndexRefusedError(
-            f"{unfinished.building}: its parts do not fit together; remove that folder and run this again"
+            f"{unfinished.folder / shard} holds {written:,} passages of {counts.passages:,} written: "
+            "the engine lost some, so it is not used; run this again"
         )
+    digest = digest_of(unfinished.passages_file)
     manifest = Manifest(
         plan=plan,
         counts=counts,
         shard=shard,
         average_length={name: encoder.average_length for name, encoder in bm25.items()},
-        content=content.hexdigest(),
+        passages=digest,
+        content=content.hexdigest(digest),
         path=source.path,
         stamp=source.stamp,
         engine=f"qdrant-edge-py {version('qdrant-edge-py')}",
@@ -109,11 +109,15 @@ def assemble(unfinished: Unfinished, counts: Counts, source: Source, progress: P
     return manifest
 
 
-def _check_room(unfinished: Unfinished, counts: Counts) -> None:
-    """The engine maps files and dies without a word when the disk is full, so room is looked for first."""
+def check_room(unfinished: Unfinished, counts: Counts) -> None:
+    """The engine maps files and dies without a word when the disk is full, so room is looked for first.
+
+    Raises:
+        IndexRefusedError: saying how much is free and how much is needed.
+    """
     dims = sum(spec.dim for spec in unfinished.plan.models.values() if spec.kind is ModelKind.DENSE)
     text = unfinished.passages_file.stat().st_size
-    needed = _FIXED_BYTES + 3 * text + counts.passages * dims * _BYTES_A_NUMBER
+    needed = _FIXED_BYTES + 4 * text + counts.passages * dims * _BYTES_A_NUMBER
     free = disk_usage(unfinished.folder).free
     if free < needed:
         raise IndexRefusedError(
@@ -126,12 +130,7 @@ class _Digest:
     """SHA-256 over the passages and each model's vectors, taken while they pass by."""
 
     def __init__(self) -> None:
-        self._parts = {"": sha256()}
-
-    def add_file(self, file: Path) -> None:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                self._parts[""].update(block)
+        self._parts: dict[str, Any] = {}
 
     def passing(self, name: str, chunks: Iterator[Vectors]) -> Iterator[Vectors]:
         part = self._parts[name] = sha256()
@@ -139,17 +138,17 @@ class _Digest:
             part.update(chunk.tobytes())
             yield chunk
 
-    def hexdigest(self) -> str:
-        whole = sha256()
+    def hexdigest(self, passages: str) -> str:
+        whole = sha256(f"passages={passages}\n".encode())
         for name, part in sorted(self._parts.items()):
             whole.update(f"{name}={part.hexdigest()}\n".encode())
         return whole.hexdigest()
 
 
-def _vectors(unfinished: Unfinished, model: str) -> Iterator[Vectors]:
+def _vectors(unfinished: Unfinished, model: str, counts: Counts) -> Iterator[Vectors]:
     """From the index being extended where it has the model, else from the chunk files."""
     if unfinished.made is None or model not in unfinished.made.plan.models:
-        yield from unfinished.store(model).read()
+        yield from unfinished.store(model).read(counts.passages)
         return
     reader = open_index(unfinished.folder)
     try:

@@ -14,18 +14,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from medsearch.errors import IndexRefusedError
-from medsearch.index.assemble import Source, Unfinished, assemble
+from medsearch.index.assemble import Source, Unfinished, assemble, check_room
 from medsearch.index.manifest import (
     MANIFEST,
     Counts,
     Manifest,
     Plan,
+    model_differences,
     plan_differences,
     read_manifest,
     read_plan,
+    rebuild_command,
     write_json,
 )
-from medsearch.index.passage_file import read_passages, write_counts, write_passages
+from medsearch.index.passage_file import digest_of, read_passages, write_counts, write_passages
 from medsearch.index.reader import open_index
 from medsearch.index.vectors import encode_resumably
 from medsearch.protocols import Encoder, Progress
@@ -92,15 +94,18 @@ def _build(folder: Path, plan: Plan, material: Material, progress: Progress, reb
         plan = replace(plan, models={**made.plan.models, **plan.models})
     unfinished = Unfinished(folder, plan, made, material.text)
     if made is not None and set(plan.models) == set(made.plan.models):
-        _remove_leftover_parts(unfinished)
+        made = _with_source(folder, made, material.source)
+        _remove_finished_parts(unfinished)
         progress.say(f"the index of {plan.corpus} is up to date: {made.counts.passages:,} passages")
         return made
-    _start_or_resume(unfinished, progress)
-    encoders = _encoders(unfinished, material)
-    counts = _cut(unfinished, material, progress)
+    counts = _start_or_resume(unfinished, progress)
+    encoders = _encoders(unfinished, counts, material)
+    counts = counts or _cut(unfinished, material, progress)
+    _refuse_other_passages(unfinished)
+    check_room(unfinished, counts)
     _encode(unfinished, counts, encoders, progress)
     manifest = assemble(unfinished, counts, material.source, progress)
-    shutil.rmtree(unfinished.building)
+    _remove_finished_parts(unfinished)
     _remove_other_shards(folder, manifest)
     return manifest
 
@@ -115,8 +120,17 @@ def _present(folder: Path, progress: Progress, *, rebuild: bool) -> Manifest | N
             if not rebuild:
                 raise
             progress.say(f"replacing an index that cannot be read: {error}")
+            return None  # its shard stays until the new one is complete
     _remove_other_shards(folder, made)
     return made
+
+
+def _with_source(folder: Path, made: Manifest, source: Source) -> Manifest:
+    """The manifest with where the corpus lies now, so that a moved or touched one is not hashed each time."""
+    now = replace(made, path=source.path, stamp=source.stamp)
+    if now != made:
+        write_json(now, folder / MANIFEST)
+    return now
 
 
 def _refuse_other_settings(folder: Path, made: Manifest, plan: Plan) -> None:
@@ -130,41 +144,68 @@ def _refuse_other_settings(folder: Path, made: Manifest, plan: Plan) -> None:
     open_index(folder).close()
 
 
-def _start_or_resume(unfinished: Unfinished, progress: Progress) -> None:
-    """Keep what an earlier, unfinished build of the same plan left and is whole; drop the rest."""
-    file = unfinished.building / "plan.json"
-    before = read_plan(file)
-    models = dict(unfinished.plan.models)
+def _start_or_resume(unfinished: Unfinished, progress: Progress) -> Counts | None:
+    """Keep what an earlier, unfinished build of the same plan left and is whole; drop the rest.
+
+    Returns the counts of the passages where they are all there.
+    """
+    building, plan = unfinished.building, unfinished.plan
+    before = read_plan(building / "plan.json")
+    models = dict(plan.models)
     if before is not None:
-        differences = plan_differences(before, unfinished.plan)
+        differences = plan_differences(replace(before, models={}), replace(plan, models={}))
         if differences:
             progress.say(f"an unfinished index with other settings is dropped: {'; '.join(differences)}")
-            shutil.rmtree(unfinished.building)
+            shutil.rmtree(building)
         else:
             progress.say("going on with the unfinished index")
+            _drop_changed_models(unfinished, before, progress)
             models = {**before.models, **models}
-    elif unfinished.building.exists():
-        shutil.rmtree(unfinished.building)
-    unfinished.building.mkdir(exist_ok=True)
-    write_json(replace(unfinished.plan, models=models), file)
-    if unfinished.counts() is None:
+    elif building.exists():
+        progress.say(f"an unfinished index that cannot be read is dropped: {building}")
+        shutil.rmtree(building)
+    building.mkdir(exist_ok=True)
+    write_json(replace(plan, models=models), building / "plan.json")
+    counts = unfinished.counts()
+    if counts is None:
         # Without whole passages nothing says which text a vector belongs to.
-        shutil.rmtree(unfinished.building / "vectors", ignore_errors=True)
+        shutil.rmtree(building / "vectors", ignore_errors=True)
+        return None
+    for name, spec in plan.models.items():
+        unfinished.store(name).drop_damaged(counts.passages, spec.dim)
+    return counts
+
+
+def _drop_changed_models(unfinished: Unfinished, before: Plan, progress: Progress) -> None:
     for name, spec in unfinished.plan.models.items():
-        unfinished.store(name).drop_damaged(spec.dim)
+        differences = list(model_differences(before.models[name], spec)) if name in before.models else []
+        if differences:
+            progress.say(f"unfinished vectors of {name} are dropped: {'; '.join(differences)}")
+            shutil.rmtree(unfinished.store(name).folder, ignore_errors=True)
 
 
-def _remove_leftover_parts(unfinished: Unfinished) -> None:
-    """Parts of a build that was stopped right after its switch; parts of a wider build are kept."""
-    before = read_plan(unfinished.building / "plan.json")
-    if before and before == unfinished.plan:
+def _refuse_other_passages(unfinished: Unfinished) -> None:
+    """The vectors of an index can only be kept beside the very passages that they were made from."""
+    made = unfinished.made
+    if made is not None and digest_of(unfinished.passages_file) != made.passages:
         shutil.rmtree(unfinished.building)
+        raise IndexRefusedError(
+            f"{unfinished.folder}: the corpus is cut into other passages now than when its index was made; "
+            f"make it again with `{rebuild_command(unfinished.plan)}`"
+        )
+
+
+def _remove_finished_parts(unfinished: Unfinished) -> None:
+    """Remove what is in the finished index now; vectors of further models that a wider build left stay."""
+    before = read_plan(unfinished.building / "plan.json")
+    if before is None or set(before.models) <= set(unfinished.plan.models):
+        shutil.rmtree(unfinished.building, ignore_errors=True)
+        return
+    for name in unfinished.plan.models:
+        shutil.rmtree(unfinished.store(name).folder, ignore_errors=True)
 
 
 def _cut(unfinished: Unfinished, material: Material, progress: Progress) -> Counts:
-    counts = unfinished.counts()
-    if counts is not None:
-        return counts
     with progress.stage("Reading and cutting documents", material.documents()) as advance:
         documents, passages = write_passages(material.passages(), unfinished.passages_file, advance)
     report = material.cut()
@@ -179,16 +220,15 @@ def _cut(unfinished: Unfinished, material: Material, progress: Progress) -> Coun
     return counts
 
 
-def _encoders(unfinished: Unfinished, material: Material) -> dict[str, Encoder]:
+def _encoders(unfinished: Unfinished, counts: Counts | None, material: Material) -> dict[str, Encoder]:
     """The models that still have something to encode, loaded first: a missing one fails before long work."""
     kept = unfinished.made.plan.models if unfinished.made else {}
-    counts = unfinished.counts()
     return {
         name: material.encoder(name)
         for name, spec in unfinished.plan.models.items()
         if spec.kind is ModelKind.DENSE
         and name not in kept
-        and (counts is None or unfinished.store(name).rows_done() < counts.passages)
+        and (counts is None or not unfinished.store(name).is_whole(counts.passages))
     }
 
 

@@ -25,7 +25,7 @@ class Plan:
     corpus_hash: str
     passages: PassageSettings
     models: Mapping[str, ModelSpec]
-    cutting: int = 1
+    cutting: int
     format: int = FORMAT
 
 
@@ -43,15 +43,16 @@ class Counts:
 class Manifest:
     """`manifest.json` of a finished index.
 
-    `shard` is the engine's folder beside it; `average_length` is in tokens, for each BM25 model; `content`
-    is a SHA-256 over the passages and vectors; `path` is where the corpus lay, and `stamp` a cheap mark of
-    its files (names, sizes, times).
+    `shard` is the engine's folder beside it; `average_length` is in tokens, for each BM25 model; `passages`
+    is the SHA-256 of the cut passages, `content` one over them and all vectors; `path` is where the corpus
+    lay, and `stamp` a cheap mark of its files (names, sizes, times).
     """
 
     plan: Plan
     counts: Counts
     shard: str
     average_length: Mapping[str, float]
+    passages: str
     content: str
     path: str
     stamp: str
@@ -132,6 +133,7 @@ def plan_differences(made: Plan, wanted: Plan) -> list[str]:
         ("corpus", made.corpus, wanted.corpus),
         ("corpus hash", made.corpus_hash[:12], wanted.corpus_hash[:12]),
         ("the version of the cutting rules", made.cutting, wanted.cutting),
+        ("the index format", made.format, wanted.format),
     ]
     for field in fields(PassageSettings):
         name = field.name

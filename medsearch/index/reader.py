@@ -137,7 +137,7 @@ def open_index(folder: Path) -> IndexReader:
             return IndexReader(folder, manifest, EdgeShard.load(str(folder / manifest.shard)))
         except Exception as error:  # noqa: BLE001 - the engine raises bare Exception for any damaged file
             cause = " ".join(str(error).split())
-    if not os.access(folder / manifest.shard, os.W_OK):
+    if (folder / manifest.shard).exists() and not os.access(folder / manifest.shard, os.W_OK):
         raise IndexRefusedError(
             f"{folder / manifest.shard} cannot be opened: the engine must be able to write there, even to "
             "search; give this user the right to, or copy the index and name the copy in MEDSEARCH_INDEX"

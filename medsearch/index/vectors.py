@@ -19,24 +19,24 @@ CHUNK = 128
 
 @dataclass(frozen=True, slots=True)
 class VectorStore:
-    """Vectors of texts 0, 1, 2 … in files of `CHUNK` rows, each written whole and in order."""
+    """Vectors of texts 0, 1, 2 … in files of `CHUNK` rows, each written whole."""
 
     folder: Path
 
-    def rows_done(self) -> int:
-        """How many vectors, counted from the first without a gap, are on disk."""
-        return self._done()[1]
+    def has(self, chunk: int) -> bool:
+        """Whether this chunk is on disk."""
+        return self._file(chunk).exists()
 
-    def drop_damaged(self, dim: int) -> None:
-        """Remove the first chunk that is not (CHUNK, dim) float32, the last one aside, and all after it."""
-        files = sorted(self.folder.glob("*.npy"))
-        for number, file in enumerate(files):
-            rows = _rows_of(file, dim)
-            whole = rows == CHUNK or (rows > 0 and number == len(files) - 1)
-            if not whole or file != self._file(number):
-                for bad in files[number:]:
-                    bad.unlink()
-                return
+    def is_whole(self, texts: int) -> bool:
+        """Whether the vectors of this many texts are all on disk."""
+        return all(self.has(chunk) for chunk in range(chunks_of(texts)))
+
+    def drop_damaged(self, texts: int, dim: int) -> None:
+        """Remove each file that is not the chunk of its place: float32, `dim` wide, and of the right rows."""
+        expected = {self._file(chunk): min(CHUNK, texts - chunk * CHUNK) for chunk in range(chunks_of(texts))}
+        for file in self.folder.glob("*.npy"):
+            if _rows_of(file, dim) != expected.get(file):
+                file.unlink()
 
     def append(self, chunk: int, vectors: Vectors) -> None:
         """Store chunk number `chunk`; durable when this returns."""
@@ -45,18 +45,10 @@ class VectorStore:
         np.save(buffer, vectors)
         replace_file(self._file(chunk), buffer.getvalue())
 
-    def read(self) -> Iterator[Vectors]:
-        """The stored chunks in order, each of shape (up to CHUNK, dim)."""
-        for chunk in range(self._done()[0]):
+    def read(self, texts: int) -> Iterator[Vectors]:
+        """The chunks of this many texts in order, each of shape (up to CHUNK, dim)."""
+        for chunk in range(chunks_of(texts)):
             yield np.load(self._file(chunk), allow_pickle=False)
-
-    def _done(self) -> tuple[int, int]:
-        """Chunks and rows on disk."""
-        chunks = 0
-        while self._file(chunks).exists():
-            chunks += 1
-        last = len(np.load(self._file(chunks - 1), mmap_mode="r", allow_pickle=False)) if chunks else 0
-        return chunks, max(chunks - 1, 0) * CHUNK + last
 
     def _file(self, chunk: int) -> Path:
         return self.folder / f"{chunk:08d}.npy"
@@ -77,16 +69,20 @@ def encode_resumably(
     store: VectorStore,
     advance: Callable[[int], None],
 ) -> None:
-    """Encode `texts` into `store`, from the first chunk that is not there yet.
+    """Encode into `store` those chunks of `texts` that are not there yet.
 
     Chunks are cut at fixed places, so that an interrupted run encodes the same batches as a whole one.
     `advance` hears of every text done, those of an earlier run first.
     """
-    done = -(-store.rows_done() // CHUNK)
     for number, chunk in enumerate(in_chunks(texts, CHUNK)):
-        if number >= done:
+        if not store.has(number):
             store.append(number, encode(chunk))
         advance(len(chunk))
+
+
+def chunks_of(texts: int) -> int:
+    """How many chunks this many texts make."""
+    return -(-texts // CHUNK)
 
 
 def in_chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -62,10 +62,9 @@ def run_benchmark(
     total = len(judged_queries(collection.qrels))
     evaluations: list[Evaluation] = []
     open_parts: dict[str, _Part] = {}
+    for spec in {spec.name: spec for name in request.retrievers for spec in name.models}.values():
+        open_parts[spec.name] = _open_part(spec, request, settings, registry, progress)
     for name in request.retrievers:
-        for spec in name.models:
-            if spec.name not in open_parts:
-                open_parts[spec.name] = _open_part(spec, request, settings, registry, progress)
         parts = tuple(open_parts[spec.name].retriever for spec in name.models)
         retriever = HybridRetriever(parts) if name.hybrid else parts[0]
         with progress.stage(f"Searching with {name.name}", total) as advance:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
 from medsearch.corpora.catalogue import fingerprint
 from medsearch.corpora.passages import CUTTING
 from medsearch.errors import IndexRefusedError
-from medsearch.index.manifest import FORMAT, MANIFEST, Manifest
-from medsearch.index.reader import open_index
+from medsearch.index.manifest import FORMAT, MANIFEST, Manifest, read_manifest
 from medsearch.protocols import Progress
 from medsearch.search.indexing import IndexRequest, index_corpus
 from medsearch.settings import Settings
@@ -40,11 +41,12 @@ def evaluation_folder(request: IndexRequest, settings: Settings, registry: Mappi
     parts = (
         request.location.name,
         fingerprint(request.location),
-        tuple(request.models),
+        tuple(replace(spec, licence="") for spec in request.models),
         request.passages,
         None if whole else registry.get(request.passages.tokenizer),
         CUTTING,
         FORMAT,
+        version("qdrant-edge-py"),
     )
     key = sha256(repr(parts).encode()).hexdigest()[:12]
     models = "+".join(spec.name for spec in request.models)
@@ -52,10 +54,15 @@ def evaluation_folder(request: IndexRequest, settings: Settings, registry: Mappi
 
 
 def _drop_unreadable(folder: Path) -> None:
-    """Forget an index of another medsearch, or a damaged one: in a cache it is simply made again."""
+    """Forget an index that another medsearch wrote or whose files are gone: it is simply made again.
+
+    One that the engine cannot open stays: the disk may be full, or the user without the right to write.
+    """
     if not (folder / MANIFEST).exists():
         return
     try:
-        open_index(folder).close()
+        gone = not (folder / read_manifest(folder).shard).exists()
     except IndexRefusedError:
+        gone = True
+    if gone:
         (folder / MANIFEST).unlink(missing_ok=True)

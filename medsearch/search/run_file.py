@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsearch.corpora.catalogue import CorpusLocation, load_collection
+from medsearch.corpora.catalogue import CorpusLocation, load_collection, read_documents, read_queries
 from medsearch.corpora.rejects import Rejects
 from medsearch.evaluation.evaluate import Evaluation, result_record, without_identical_ids
 from medsearch.evaluation.measures import per_query_scores
@@ -16,6 +16,7 @@ from medsearch.protocols import Progress
 from medsearch.search.benchmark import say_what_is_odd
 from medsearch.search.identical_ids import ignores_identical_ids
 from medsearch.settings import Settings
+from medsearch.types import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ def score_run_file(
     run = read_run(request.run)
     given = read_qrels(request.qrels) if request.qrels else None
     rejects = Rejects()
-    collection = load_collection(request.location, request.split, rejects)
-    qrels = collection.qrels if given is None else given
+    collection = _collection(request, given, rejects)
+    qrels = collection.qrels
     check_shared_queries(run, qrels, str(request.run))
     ignore = request.ignore_identical_ids or ignores_identical_ids(request.location, settings, progress)
     known = {document.doc_id for document in collection.documents}
-    if given is not None:  # what was found odd in the corpus's own judgements has no part in this
-        rejects.warnings = unknown_documents(given, known, "the judgements")
+    if given is not None:
+        rejects.warnings += unknown_documents(given, known, "the judgements")
     rejects.warnings += [*unknown_documents(run, known, "the run"), *query_mismatches(run, qrels)]
     say_what_is_odd(collection.name, rejects, progress)
     scored = without_identical_ids(run) if ignore else run
@@ -60,3 +61,14 @@ def score_run_file(
         "rejects": rejects.count,
     }
     return result_record(collection, [evaluation], kept, rejects.warnings), evaluation
+
+
+def _collection(
+    request: RunFileRequest, given: dict[str, dict[str, int]] | None, rejects: Rejects
+) -> Collection:
+    """The test collection; with judgements of one's own, the corpus needs to have none."""
+    if given is None:
+        return load_collection(request.location, request.split, rejects)
+    documents = tuple(read_documents(request.location, rejects))
+    queries = tuple(query for query in read_queries(request.location, rejects) if query.query_id in given)
+    return Collection(request.location.name, request.split, documents, queries, given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +12,7 @@ from urllib.parse import quote, unquote
 from medsearch.corpora.catalogue import CorpusLocation, find_corpus, fingerprint, quick_stamp
 from medsearch.corpora.locations import locate
 from medsearch.encoders.registry import load_encoder
-from medsearch.errors import IndexRefusedError, UsageError
+from medsearch.errors import CorpusError, IndexRefusedError, UsageError
 from medsearch.index.manifest import MANIFEST, Manifest, rebuild_command
 from medsearch.index.reader import IndexReader, open_index
 from medsearch.protocols import Encoder
@@ -109,23 +110,28 @@ def open_searcher(corpus: str, settings: Settings, registry: Mapping[str, ModelS
             f"{name} has no index in {settings.index}: make it with `medsearch index {corpus}`"
         )
     reader = open_index(folder)
-    refuse_changed_corpus(reader.manifest, location)
+    check_current(corpus, reader.manifest, settings)
     return Searcher(name, reader, registry, settings.cache)
 
 
-def _find(corpus: str, settings: Settings) -> CorpusLocation | None:
-    try:
-        return find_corpus(corpus, settings.data)
-    except UsageError:
-        return None
-
-
-def refuse_changed_corpus(manifest: Manifest, found: CorpusLocation | None = None) -> None:
+def check_current(corpus: str, manifest: Manifest, settings: Settings) -> None:
     """Refuse an index whose corpus has changed; where the corpus is gone, the index stands on its own.
 
     Raises:
         IndexRefusedError: naming both hashes and the command that makes the index again.
     """
+    with suppress(OSError):  # a corpus that cannot be read is as good as gone
+        _refuse_changed_corpus(manifest, _find(corpus, settings))
+
+
+def _find(corpus: str, settings: Settings) -> CorpusLocation | None:
+    try:
+        return find_corpus(corpus, settings.data)
+    except (UsageError, CorpusError):
+        return None
+
+
+def _refuse_changed_corpus(manifest: Manifest, found: CorpusLocation | None) -> None:
     location = found or locate(manifest.plan.corpus, Path(manifest.path))
     if location is None or quick_stamp(location) == manifest.stamp:
         return

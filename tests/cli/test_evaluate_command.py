@@ -141,3 +141,28 @@ def test_what_cannot_be_evaluated_is_refused_on_one_line(
     [line] = shown.err.splitlines()
     assert re.search(said, line), line
     assert shown.out == ""
+
+
+def test_a_second_evaluation_never_overwrites_one_of_other_retrievers_or_settings(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    for arguments in ([], [], ["--passages"], ["--run", str(out / "tiny.test.bm25.run")]):
+        models = [] if "--run" in arguments else ["--models", "bm25"]
+        assert main(["evaluate", "tiny", *models, *arguments, "--out", str(out)]) == 0
+    assert sorted(file.name for file in out.glob("*.json")) == [
+        "tiny.test.2.json",
+        "tiny.test.3.json",
+        "tiny.test.json",
+    ]
+
+
+def test_a_run_is_scored_by_own_judgements_where_the_corpus_has_none(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(corpus / "qrels")
+    (tmp_path / "my.qrels").write_text("q1 0 b 1\n", encoding="utf-8")
+    (tmp_path / "my.run").write_text("q1 Q0 b 1 2.0 x\nq1 Q0 a 2 1.0 x\n", encoding="utf-8")
+    files = ["--run", str(tmp_path / "my.run"), "--qrels", str(tmp_path / "my.qrels")]
+    assert main(["evaluate", "tiny", *files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["models"]["my"]["nDCG@10"] == 1.0

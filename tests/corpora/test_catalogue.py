@@ -69,7 +69,7 @@ def test_every_corpus_is_listed_once_and_nothing_else(folder: Path) -> None:
         ("faq/en", "beir"),
         ("notes/clinic", "notes"),
         ("notes/ward", "notes"),
-        ("raw/pmc", "jats"),
+        ("pmc", "jats"),
     ]
     assert list_corpora([folder / "no such folder"]) == []
 
@@ -232,3 +232,13 @@ def test_every_real_corpus_is_read_without_a_reject(real_data: Path) -> None:
     assert counts["bioasq"] == 18_525
     assert counts["pmc_jats"] == 200
     assert len(counts) == 18
+
+
+def test_a_fetched_corpus_goes_by_its_own_name(tmp_path: Path) -> None:
+    folder = tmp_path / "raw" / "scifact"
+    folder.mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "Words."}\n', encoding="utf-8")
+    found = find_corpus("scifact", [tmp_path])
+    assert (found.name, found.path) == ("scifact", folder)
+    assert [location.name for location in list_corpora([tmp_path])] == ["scifact"]
+    assert find_corpus(str(folder), [tmp_path]).name == "scifact"

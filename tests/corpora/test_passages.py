@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Sequence
 from itertools import islice, pairwise
 from pathlib import Path
@@ -134,3 +135,12 @@ def test_real_documents_keep_every_character_that_is_not_white_space(real_data: 
             kept[passage.start : passage.end] = b"1" * (passage.end - passage.start)
         lost = "".join(c for c, k in zip(document.text, kept, strict=True) if not k)
         assert lost.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "odd", [" " * 200_000, "A" * 200_000, "a. " * 50_000, "\t \n" * 50_000, "1.\n" * 50_000]
+)
+def test_odd_text_is_cut_in_reasonable_time(odd: str) -> None:
+    started = time.process_time()
+    sentence_spans(f"Before. {odd} After.")
+    assert time.process_time() - started < 20  # a quadratic rule takes minutes here

@@ -55,6 +55,7 @@ PLAN = Plan(
     corpus_hash="f" * 64,
     passages=PassageSettings(),
     models={"topics": topic_spec(), "bm25": BM25_SPEC},
+    cutting=1,
 )
 
 
@@ -297,9 +298,9 @@ def other_dimension(building: Path) -> None:
         (damage_nothing, len(PASSAGES) - 2 * CHUNK),
         (cut_passages, len(PASSAGES)),
         (garbage_counts, len(PASSAGES)),
-        (cut_vectors, len(PASSAGES)),
+        (cut_vectors, len(PASSAGES) - CHUNK),
         (empty_vectors, len(PASSAGES) - CHUNK),
-        (short_vectors, len(PASSAGES)),
+        (short_vectors, len(PASSAGES) - CHUNK),
         (other_dimension, len(PASSAGES) - CHUNK),
     ],
 )
@@ -321,7 +322,7 @@ def test_an_incomplete_shard_is_never_switched_in(tmp_path: Path, monkeypatch: p
         return len(PASSAGES) - 1
 
     monkeypatch.setattr("medsearch.index.assemble.write_shard", lose_some)
-    with pytest.raises(IndexRefusedError, match="its parts do not fit together"):
+    with pytest.raises(IndexRefusedError, match="holds 64 passages of 65 written"):
         build_index(tmp_path, PLAN, material(), Heard())
     assert not (tmp_path / "manifest.json").exists()
 
@@ -329,8 +330,8 @@ def test_an_incomplete_shard_is_never_switched_in(tmp_path: Path, monkeypatch: p
 def test_a_stop_right_after_the_switch_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(_: Path, *, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
+    def killed(folder: Path, *, ignore_errors: bool = False) -> None:
+        if folder.name == "building":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -367,8 +368,10 @@ def test_too_little_room_is_said_before_the_engine_dies_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("medsearch.index.assemble.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    encoder = TopicEncoder()
     with pytest.raises(IndexRefusedError, match="has 1 MB free and about 64 MB are needed"):
-        build_index(tmp_path, PLAN, material(), Heard())
+        build_index(tmp_path, PLAN, material(encoder), Heard())
+    assert encoder.documents == []
 
 
 def test_an_index_that_is_gone_is_not_up_to_date(tmp_path: Path) -> None:
@@ -414,3 +417,55 @@ def test_an_unreadable_manifest_gives_way_to_a_rebuild_only(tmp_path: Path) -> N
     after = build_index(tmp_path, PLAN, material(), Heard(), rebuild=True)
     assert after.content == before.content
     assert [shard.name for shard in tmp_path.glob("shard-*")] == [after.shard]
+
+
+def test_a_narrower_build_keeps_what_a_wider_unfinished_one_encoded(tmp_path: Path) -> None:
+    wide = replace(PLAN, models={**PLAN.models, "more": topic_spec("more")})
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path, wide, material(TopicEncoder(stop_after=len(PASSAGES) + CHUNK)), Heard())
+    encoder = TopicEncoder()
+    build_index(tmp_path, replace(PLAN, models={"bm25": BM25_SPEC}), material(encoder), Heard())
+    extended = build_index(tmp_path, wide, material(encoder), Heard())
+    assert len(encoder.documents) == len(PASSAGES) - CHUNK
+    assert extended.content == build_index(tmp_path / "one", wide, material(), Heard()).content
+    assert not (tmp_path / "building").exists()
+
+
+def test_a_changed_prompt_costs_only_that_models_vectors(tmp_path: Path) -> None:
+    wide = replace(PLAN, models={"topics": topic_spec(), "more": topic_spec("more")})
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path, wide, material(TopicEncoder(stop_after=len(PASSAGES) + CHUNK)), Heard())
+    changed = replace(wide, models={"topics": topic_spec(), "more": topic_spec("more", query_prompt="q: ")})
+    heard, encoder = Heard(), TopicEncoder()
+    build_index(tmp_path, changed, material(encoder), heard)
+    assert len(encoder.documents) == len(PASSAGES)
+    assert any(
+        line.startswith("unfinished vectors of more are dropped: more.query_prompt") for line in heard.lines
+    )
+
+
+def test_an_index_is_not_extended_over_other_passages(tmp_path: Path) -> None:
+    before = build_index(tmp_path, PLAN, material(), Heard())
+    moved = [replace(passage, text=passage.text + " More.") for passage in PASSAGES]
+    wider = replace(PLAN, models={"more": topic_spec("more")})
+    with pytest.raises(
+        IndexRefusedError, match=r"cut into other passages now .*--models topics,bm25,more .*--rebuild"
+    ):
+        build_index(tmp_path, wider, replace(material(), passages=lambda: iter(moved)), Heard())
+    assert open_index(tmp_path).manifest == before
+
+
+def test_a_touched_or_moved_corpus_is_remembered(tmp_path: Path) -> None:
+    before = build_index(tmp_path, PLAN, material(), Heard())
+    moved = replace(material(), source=Source(path="elsewhere", stamp="later"))
+    after = build_index(tmp_path, PLAN, moved, Heard())
+    assert after == replace(before, path="elsewhere", stamp="later") == read_manifest(tmp_path)
+
+
+def test_an_unreadable_plan_is_dropped_and_said(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build_index(tmp_path, PLAN, material(TopicEncoder(stop_after=CHUNK)), Heard())
+    (tmp_path / "building" / "plan.json").write_text("{}", encoding="utf-8")
+    heard = Heard()
+    build_index(tmp_path, PLAN, material(), heard)
+    assert heard.lines[0].startswith("an unfinished index that cannot be read is dropped")

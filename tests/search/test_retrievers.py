@@ -37,7 +37,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> IndexReader:
         for place, (doc_id, texts) in enumerate(TEXTS.items())
         for number, text in enumerate(texts)
     ]
-    plan = Plan("tiny", "0" * 64, PassageSettings(), {"topics": topic_spec(), "bm25": BM25_SPEC})
+    plan = Plan("tiny", "0" * 64, PassageSettings(), {"topics": topic_spec(), "bm25": BM25_SPEC}, cutting=1)
     material = Material(
         passages=lambda: iter(passages),
         documents=lambda: None,

@@ -62,7 +62,7 @@ def models_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sections_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of passages in sections, whose corpus is not there; not to be changed."""
     home = tmp_path_factory.mktemp("sections")
-    plan = Plan("articles", "f" * 64, PassageSettings(), {"bm25": load_registry()["bm25"]})
+    plan = Plan("articles", "f" * 64, PassageSettings(), {"bm25": load_registry()["bm25"]}, cutting=1)
     material = Material(
         passages=lambda: iter(SECTIONED),
         documents=lambda: None,
