@@ -403,7 +403,8 @@ def test_an_index_that_cannot_be_written_to_says_what_the_engine_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = build_index(tmp_path, PLAN, material(), Heard())
-    shutil.rmtree(tmp_path / manifest.shard)
+    for file in (tmp_path / manifest.shard).rglob("*.json"):
+        file.write_text("{")
     monkeypatch.setattr("medsearch.index.reader.os.access", lambda *_: False)
     with pytest.raises(IndexRefusedError, match="the engine must be able to write there, even to search"):
         open_index(tmp_path)
