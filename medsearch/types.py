@@ -97,11 +97,6 @@ class Passage:
     end: int
     metadata: Metadata = field(default_factory=dict)
 
-    @property
-    def passage_id(self) -> str:
-        """`DOC_ID#NUMBER`, unique within a corpus."""
-        return f"{self.doc_id}#{self.number}"
-
 
 @dataclass(frozen=True, slots=True)
 class PassageSettings:

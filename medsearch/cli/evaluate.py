@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from medsearch.cli.index import add_passage_arguments
+from medsearch.cli.index import add_passage_arguments, passage_settings
 from medsearch.cli.terminal import TerminalProgress, show_json, show_table
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
@@ -90,20 +90,12 @@ def _score_models(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[E
         location=find_corpus(arguments.corpus, settings.data),
         split=arguments.split,
         retrievers=tuple(names),
-        passages=_passages(arguments) if arguments.passages else None,
+        passages=passage_settings(arguments) if arguments.passages else None,
         approximate=arguments.approximate,
         ignore_identical_ids=arguments.ignore_identical_ids,
         trec_files=arguments.out is not None,
     )
     return run_benchmark(request, settings, registry, TerminalProgress())
-
-
-def _passages(arguments: argparse.Namespace) -> PassageSettings:
-    usual = PassageSettings()
-    tokens, overlap = arguments.passage_tokens, arguments.overlap_tokens
-    return PassageSettings(
-        usual.max_tokens if tokens is None else tokens, usual.overlap_tokens if overlap is None else overlap
-    )
 
 
 def _score_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[Evaluation]]:

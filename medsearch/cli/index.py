@@ -43,8 +43,12 @@ def add_passage_arguments(parser: argparse.ArgumentParser, defaults: PassageSett
 
 
 def passage_settings(arguments: argparse.Namespace) -> PassageSettings:
-    """How documents are cut, as asked for."""
-    return PassageSettings(arguments.passage_tokens, arguments.overlap_tokens)
+    """How documents are cut, as asked for; what was not given is as usual."""
+    usual = PassageSettings()
+    tokens, overlap = arguments.passage_tokens, arguments.overlap_tokens
+    return PassageSettings(
+        usual.max_tokens if tokens is None else tokens, usual.overlap_tokens if overlap is None else overlap
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
