@@ -1,0 +1,95 @@
+"""Where the files of a run lie: `data/interim/<run>/`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsearch.errors import UsageError
+from pipeline.recipe import Recipe, load_recipe
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run, by what they hold."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def pool(self) -> Path:
+        """A BEIR corpus of all passages that can be positives or negatives; notes are masked."""
+        return self.path / "pool"
+
+    @property
+    def pool_file(self) -> Path:
+        """The pool's documents: `_id`, `title`, `text`, `metadata` (`doc_id`, `group`, `licence`, …)."""
+        return self.pool / "corpus.jsonl"
+
+    @property
+    def generated(self) -> Path:
+        """What `generate` keeps: `GeneratedRow`."""
+        return self.path / "generated.jsonl"
+
+    @property
+    def set_aside(self) -> Path:
+        """What `generate` could not use: `SetAsideRow`."""
+        return self.path / "set_aside.jsonl"
+
+    @property
+    def pairs(self) -> Path:
+        """What `filter` keeps, or `convert` makes: `PairRow`."""
+        return self.path / "pairs.jsonl"
+
+    @property
+    def dropped(self) -> Path:
+        """What `filter` drops: `DroppedRow`."""
+        return self.path / "dropped.jsonl"
+
+    @property
+    def triplets(self) -> Path:
+        """What `mine` makes: `TripletRow`."""
+        return self.path / "triplets.jsonl"
+
+    @property
+    def unmined(self) -> Path:
+        """Pairs for which `mine` found no negative, or that it may not use: `DroppedRow`."""
+        return self.path / "unmined.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the dataset: card, parquet files, sample page."""
+        return self.path / "dataset"
+
+    def recipe(self, name: str | None, *, default: str = "smollm2") -> Recipe:
+        """The recipe asked for; else the one this run was begun with; else the default. It is kept here.
+
+        Raises:
+            UsageError: there is no such recipe, or it is not valid.
+        """
+        kept = self.path / "recipe.json"
+        if name is None and kept.is_file():
+            return Recipe.model_validate_json(kept.read_text(encoding="utf-8"))
+        recipe = load_recipe(name or default)
+        self.path.mkdir(parents=True, exist_ok=True)
+        kept.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return recipe
+
+
+def open_run(name: str, runs: Path) -> RunFolder:
+    """The run of a name in the folder of runs; it need not be there yet.
+
+    Raises:
+        UsageError: the name could not be a folder's.
+    """
+    flat = name.strip().replace("/", "-")
+    if not _NAME.fullmatch(flat):
+        raise UsageError(f"{name!r} is no name for a run: use letters, digits, '.', '_' and '-'")
+    return RunFolder(runs / flat)

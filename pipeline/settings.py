@@ -1,0 +1,37 @@
+"""What the environment says to the pipeline. Read in entry points only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsearch.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """`search` is what the library reads; `servers` and `model`, where given, stand for the recipe's."""
+
+    search: Settings
+    runs: Path
+    servers: tuple[str, ...]
+    model: str
+    api_key: str
+    allow_remote: bool
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> PipelineSettings:
+        """Read MEDSEARCH_RUNS, _LLM_SERVERS (commas between), _LLM_MODEL, _LLM_KEY, _ALLOW_REMOTE_LLM."""
+        variables = os.environ if environment is None else environment
+        search = Settings.from_environment(variables)
+        servers = [part.strip() for part in variables.get("MEDSEARCH_LLM_SERVERS", "").split(",")]
+        return cls(
+            search=search,
+            runs=Path(variables.get("MEDSEARCH_RUNS") or search.data[-1] / "interim"),
+            servers=tuple(part for part in servers if part),
+            model=variables.get("MEDSEARCH_LLM_MODEL", ""),
+            api_key=variables.get("MEDSEARCH_LLM_KEY", ""),
+            allow_remote=variables.get("MEDSEARCH_ALLOW_REMOTE_LLM", "") == "1",
+        )
