@@ -178,7 +178,7 @@ def append(path: Path, data: bytes) -> int:
 
 def lines_of(rows: Iterable[Row]) -> bytes:
     """Rows as JSON lines, keys in the order of the record."""
-    return b"".join(row.model_dump_json().encode() + b"\n" for row in rows)
+    return b"".join(row.model_dump_json(by_alias=True).encode() + b"\n" for row in rows)
 
 
 RowType = TypeVar("RowType", bound=Row)

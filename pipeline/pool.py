@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydantic import Field, ValidationError
+
 from medsearch.errors import MedsearchError
-from pipeline.records import SourceDocument
+from pipeline.records import Row, SourceDocument
 from pipeline.run_folder import RunFolder
 
 
@@ -20,15 +21,23 @@ class PoolPassage:
     source: SourceDocument
 
 
+class PoolRow(Row):
+    """A passage as a line of a BEIR corpus: its source is its metadata."""
+
+    passage_id: str = Field(alias="_id")
+    title: str = ""
+    text: str
+    metadata: SourceDocument
+
+    @classmethod
+    def of(cls, passage: PoolPassage) -> PoolRow:
+        """The row of a passage."""
+        return cls(_id=passage.passage_id, text=passage.text, metadata=passage.source)
+
+
 def pool_line(passage: PoolPassage) -> bytes:
-    """The passage as a line of a BEIR corpus: its source is its metadata."""
-    record = {
-        "_id": passage.passage_id,
-        "title": "",
-        "text": passage.text,
-        "metadata": passage.source.model_dump(),
-    }
-    return (json.dumps(record, ensure_ascii=False) + "\n").encode()
+    """The passage as it is written to the pool's file."""
+    return (PoolRow.of(passage).model_dump_json(by_alias=True) + "\n").encode()
 
 
 def read_pool(run: RunFolder) -> list[PoolPassage]:
@@ -47,10 +56,10 @@ def read_pool(run: RunFolder) -> list[PoolPassage]:
 
 def _passage(line: str, where: str) -> PoolPassage:
     try:
-        record = json.loads(line)
-        return PoolPassage(record["_id"], record["text"], SourceDocument.model_validate(record["metadata"]))
-    except (ValueError, KeyError, TypeError):
+        row = PoolRow.model_validate_json(line)
+    except ValidationError:
         raise MedsearchError(f"{where} is not a passage: make this run's pool anew") from None
+    return PoolPassage(row.passage_id, row.text, row.metadata)
 
 
 def by_id(passages: Iterable[PoolPassage]) -> dict[str, PoolPassage]:

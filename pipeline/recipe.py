@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from medsearch.errors import UsageError
 from pipeline.records import QueryKind
@@ -119,9 +119,15 @@ class MineTable(Table):
     last_rank: int = Field(default=100, ge=1)
     max_score_ratio: float = Field(default=0.95, gt=0)
     min_margin: float = Field(default=0.0, ge=0)
-    duplicate_jaccard: float = 0.8
+    duplicate_jaccard: float = Field(default=0.8, gt=0, le=1)
     dev_share: float = Field(default=0.05, ge=0, le=0.5)
     seed: int = 13
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> MineTable:
+        if self.last_rank < self.first_rank:
+            raise ValueError(f"last_rank {self.last_rank} comes before first_rank {self.first_rank}")
+        return self
 
 
 class Recipe(Table):

@@ -34,6 +34,11 @@ class RunFolder:
         return self.pool / "corpus.jsonl"
 
     @property
+    def notes(self) -> Path:
+        """The masked notes and the places of their passages: `NoteRow`."""
+        return self.path / "notes.jsonl"
+
+    @property
     def generated(self) -> Path:
         """What `generate` keeps: `GeneratedRow`."""
         return self.path / "generated.jsonl"

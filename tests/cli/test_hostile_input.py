@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from medsearch.cli import main as entry
+from medsearch.cli import program as entry
 from medsearch.cli.main import main
 from medsearch.errors import MedsearchError
 

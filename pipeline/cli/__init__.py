@@ -1,0 +1,1 @@
+"""The stages as commands: one file a stage."""

@@ -1,0 +1,191 @@
+"""Chooses the notes of a corpus, masks them, and cuts them into the pool of passages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from pydantic import Field
+
+from medsearch.corpora.catalogue import CorpusLocation, fingerprint, read_documents
+from medsearch.corpora.estimate import estimate_documents
+from medsearch.corpora.passages import CUTTING, TokenCounter, passage_text, split_document
+from medsearch.corpora.rejects import Rejects
+from medsearch.corpora.sentences import language_of
+from medsearch.protocols import Progress
+from medsearch.types import Document, PassageSettings
+from pipeline.journal import open_journal
+from pipeline.pool import PoolPassage, PoolRow
+from pipeline.recipe import GenerateTable, Recipe
+from pipeline.records import Row, SourceDocument
+from pipeline.run_folder import RunFolder
+from pipeline.yields import Yield
+
+BLOCK = 64
+"""Notes that are masked between two commits: about a second's work."""
+
+
+class NotePassage(Row):
+    """Where a passage of the pool lies in its note: characters `start` to `end`."""
+
+    passage_id: str
+    start: int
+    end: int
+
+
+class NoteRow(Row):
+    """A masked note, and where its passages lie."""
+
+    title: str
+    text: str
+    language: str
+    passages: tuple[NotePassage, ...] = Field(min_length=1)
+    source: SourceDocument
+
+
+class Masked(Protocol):
+    """What masking gives back: the text, and how many identifiers of each kind were found."""
+
+    @property
+    def text(self) -> str:
+        """The text without identifiers."""
+        ...
+
+    @property
+    def found(self) -> Mapping[str, int]:
+        """Counts by kind."""
+        ...
+
+
+class Masks(Protocol):
+    """Takes personal identifiers out of a text."""
+
+    def mask(self, text: str, /) -> Masked:
+        """The masked text and what was found."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTools:
+    """What notes are prepared with."""
+
+    masker: Masks
+    count_tokens: TokenCounter
+
+
+def prepare_notes(
+    location: CorpusLocation, run: RunFolder, recipe: Recipe, tools: NoteTools, progress: Progress
+) -> Yield:
+    """Write `notes.jsonl` and the pool; does nothing where that is done already.
+
+    All notes that the recipe admits are prepared, not only those that will be asked about: the others are
+    where negatives and the round trip's rivals come from, and they must look alike, masks included.
+
+    Raises:
+        PlanChangedError: the run was begun with another corpus, another recipe or other rules of cutting.
+    """
+    plan = {
+        "corpus": location.name,
+        "corpus_hash": fingerprint(location),
+        "notes": recipe.generate.model_dump(
+            mode="json", include={"licences", "languages", "min_characters", "max_characters"}
+        ),
+        "passages": recipe.passages.model_dump(mode="json"),
+        "cutting": CUTTING,
+    }
+    run.pool.mkdir(parents=True, exist_ok=True)
+    outputs = {"notes": run.notes, "pool": run.pool_file}
+    with open_journal(run.path, "prepare", outputs, plan) as journal:
+        if journal.finished:
+            return journal.total
+        rejects = Rejects(run.path / "rejects.jsonl")
+        documents = read_documents(location, rejects)
+        with progress.stage("Masking and cutting notes", estimate_documents(location)) as advance:
+            for number, block in enumerate(_blocks(documents)):
+                if number >= len(journal.units):
+                    journal.commit(str(number), *_prepared(block, location.name, recipe, tools))
+                advance(len(block))
+        for line in rejects.examples:
+            progress.say(f"set aside: {line}")
+        journal.finish()
+        return journal.total
+
+
+def _blocks(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    while block := list(islice(documents, BLOCK)):
+        yield block
+
+
+def _prepared(
+    block: Sequence[Document], corpus: str, recipe: Recipe, tools: NoteTools
+) -> tuple[dict[str, list[Row]], Yield]:
+    counted = Yield(taken=len(block))
+    notes: list[Row] = []
+    pool: list[Row] = []
+    settings = PassageSettings(**recipe.passages.model_dump())
+    for document in block:
+        if reason := _unfit(document, recipe.generate):
+            counted.dropped[reason] += 1
+            continue
+        masked, found = _masked(document, tools.masker)
+        counted.seen.update({f"masked: {kind}": count for kind, count in found.items()})
+        note, passages = _cut(masked, corpus, settings, tools.count_tokens)
+        notes.append(note)
+        pool.extend(PoolRow.of(passage) for passage in passages)
+        counted.kept += 1
+    counted.seen["passages"] += len(pool)
+    return {"notes": notes, "pool": pool}, counted
+
+
+def _unfit(document: Document, table: GenerateTable) -> str:
+    """Why a note is not used; empty for one that is."""
+    licence = str(document.metadata.get("licence") or "not stated")
+    if table.licences and licence not in table.licences:
+        return f"licence {licence}"
+    language = language_of(document.metadata)
+    if table.languages and language not in table.languages:
+        return f"language {language}"
+    if len(document.text) < table.min_characters:
+        return "shorter than the recipe's limit"
+    if len(document.text) > table.max_characters:
+        return "longer than the recipe's limit"
+    return ""
+
+
+def _masked(document: Document, masker: Masks) -> tuple[Document, Counter[str]]:
+    """The document without identifiers; its sections are given up, since masking moves their places."""
+    title, text = masker.mask(document.title), masker.mask(document.text)
+    found = Counter(dict(title.found)) + Counter(dict(text.found))
+    return Document(document.doc_id, title.text, text.text, document.metadata), found
+
+
+def _cut(
+    document: Document, corpus: str, settings: PassageSettings, count_tokens: TokenCounter
+) -> tuple[NoteRow, list[PoolPassage]]:
+    metadata = document.metadata
+    source = SourceDocument(
+        corpus=corpus,
+        doc_id=document.doc_id,
+        licence=str(metadata.get("licence") or ""),
+        url=str(metadata.get("url") or ""),
+        group=str(metadata.get("group") or ""),
+    )
+    cut = split_document(document, settings, count_tokens)
+    passages = [
+        PoolPassage(f"{document.doc_id}#{passage.number}", passage_text(passage), source) for passage in cut
+    ]
+    places = tuple(
+        NotePassage(passage_id=f"{document.doc_id}#{passage.number}", start=passage.start, end=passage.end)
+        for passage in cut
+    )
+    note = NoteRow(
+        title=document.title,
+        text=document.text,
+        language=language_of(metadata),
+        passages=places,
+        source=source,
+    )
+    return note, passages
