@@ -9,8 +9,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORPUS ?= sample
 MODELS ?= minilm,bm25
 PORT ?= 8501
+N ?= 500
+RECIPE ?= smollm2
+LLM_VENV := .venv-llm
+LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo index evaluate ui export check lint test bench clean
+.PHONY: help setup demo index evaluate ui export llm generate triplets check lint test bench clean
 
 help: ## list every target in a line
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -34,6 +38,17 @@ ui: $(VENV)/.demo ## serve the page on 127.0.0.1:PORT over what is indexed
 
 export: $(VENV)/.demo ## export the model MODELS (one name) to ONNX
 	@$(BIN)/medsearch export $(MODELS)
+
+llm: $(LLM_VENV)/.ready $(VENV)/.generate ## serve the language model of RECIPE with vLLM on this machine, until stopped
+	@$(BIN)/python -m pipeline llm --recipe $(RECIPE)
+
+generate: $(VENV)/.generate ## ask the language model for queries about N notes of CORPUS
+	@$(BIN)/python -m pipeline generate $(CORPUS) --notes $(N)
+
+triplets: $(VENV)/.generate ## filter what was generated for CORPUS, mine negatives, write the dataset
+	@$(BIN)/python -m pipeline filter --run $(subst /,-,$(CORPUS))
+	@$(BIN)/python -m pipeline mine --run $(subst /,-,$(CORPUS))
+	@$(BIN)/python -m pipeline report --run $(subst /,-,$(CORPUS))
 
 check: lint ## ruff, mypy, import contracts and the fast tests
 	$(BIN)/python -m pytest -m "not slow"
@@ -71,6 +86,19 @@ $(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/.torch
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[export,ui]'
 	@touch $@
 
+$(VENV)/.generate: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing what the pipeline needs (1 to 3 minutes)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[train,generate]'
+	@touch $@
+
+# The server is a process of its own in a virtual environment of its own (3 GB): vLLM pins what it imports.
+$(LLM_VENV)/.ready: requirements-llm-cpu.txt
+	@echo "Installing vLLM into $(LLM_VENV) (3 to 5 minutes)"
+	@$(PYTHON) -m venv $(LLM_VENV)
+	@if command -v nvidia-smi > /dev/null; then $(LLM_PIP) install --quiet vllm; else \
+		$(LLM_PIP) install --quiet "$$(grep '^torch==' $<)" && $(LLM_PIP) install --quiet --no-deps -r $<; fi
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[train,generate,ui,dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.generate

@@ -37,6 +37,22 @@ class LlmTable(Table):
     structured: Literal["json_schema", "json_object_schema", "none"] = "json_schema"
 
 
+class ServeTable(Table):
+    """How `make llm` serves the model with vLLM.
+
+    `weights` is a hub name, a folder, `gguf:<file>` or `package:<module>` (a package that holds one GGUF
+    file); empty means the model's name. `cpu_cache_gib` is memory for attention keys, where there is no GPU.
+    """
+
+    weights: str = ""
+    max_model_len: int = 2048
+    max_num_seqs: int = 32
+    dtype: Literal["bfloat16", "float16", "float32", "auto"] = "bfloat16"
+    tensor_parallel: int = Field(default=1, ge=1)
+    eager: bool = False
+    cpu_cache_gib: int = Field(default=1, ge=1)
+
+
 class Mode(StrEnum):
     """Whether one call asks for all queries of a note, or for one."""
 
@@ -73,27 +89,57 @@ class PassagesTable(Table):
     tokenizer: str = "minilm"
 
 
-class FilterTable(Table):
-    """Which generated queries are kept; every threshold is one of these.
+class RoundTripSearch(StrEnum):
+    """A search of the pool in which a query must find its own passage; hybrid fuses the other two."""
 
-    Lengths are in words. Containments and similarities are shares from 0 to 1. `round_trip_k` is the rank
-    in the whole pool that a query's own passage must reach under each search named in `round_trip_searches`;
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    BM25 = "bm25"
+
+
+class FilterTable(Table):
+    """Which generated queries are kept; every threshold is one of these, and what equals it is kept.
+
+    Lengths are in words; shares and similarities go from 0 to 1. A check whose threshold is at its end
+    (a share of 1 at most, a support of 0 at least) drops nothing. `round_trip_k` is the rank in the whole
+    pool that a query's own passage must reach under each search named in `round_trip_searches`;
     `round_trip_margin` is how far (in cosine) it must lead the best passage of another document under the
-    dense encoder, which may be negative.
+    dense encoder, which may be negative. With `measure_all`, the costly checks are also made of rows that
+    a cheap one drops, so that thresholds can be studied later.
     """
 
-    min_words: int = 2
-    max_words: int = 40
-    language_confidence: float = 0.5
-    max_copy: float = Field(default=0.8, description="share of the query's words in one run of the passage")
+    min_words: int = Field(default=2, ge=0)
+    max_words: int = Field(default=40, ge=1)
+    min_content_words: int = Field(default=1, ge=0, description="words that are not stop words or masks")
+    max_mask_share: float = Field(default=0.34, description="of the query's words, those that are masks")
+    min_distinct_share: float = Field(default=0.6, description="of the query's words, those not said before")
+    boilerplate: tuple[str, ...] = (
+        *("as an ai", "language model", "search query", "here is", "here are"),
+        *(
+            "this passage",
+            "passage above",
+            "according to the passage",
+            "in the passage",
+            "the text",
+            "this text",
+        ),
+        *("this note", "the above", "the following", "this case report", "mentioned in the"),
+    )
+    language_confidence: float = Field(default=0.05, description="of py3langid, for the wanted languages")
+    max_copy: float = Field(default=0.8, description="share of the query's words, in order, in the passage")
+    min_copy_words: int = Field(default=6, description="shorter queries may be words of the passage")
     max_example_similarity: float = Field(default=0.7, description="to the prompt's own examples")
-    duplicate_jaccard: float = 0.8
+    duplicate_jaccard: float = Field(default=0.8, gt=0, le=1, description="of content words, to a kept query")
     min_relevance: int = 3
-    base_model: str = "minilm"
-    round_trip_k: int = Field(default=10, ge=1)
-    round_trip_margin: float | None = None
     min_lexical_support: float = Field(default=0.0, description="share of content words found in the passage")
-    min_dense_support: float = Field(default=0.0, description="cosine of query and passage")
+    rare_share: float = Field(default=0.01, ge=0, description="of the passages, that have a rare word")
+    max_ungrounded: float = Field(default=1.0, description="of rare words and numbers, not in the passage")
+    base_model: str = "minilm"
+    min_dense_support: float = Field(default=-1.0, description="cosine of query and passage")
+    round_trip_k: int = Field(default=10, ge=1, le=100)
+    round_trip_searches: tuple[RoundTripSearch, ...] = (RoundTripSearch.HYBRID,)
+    round_trip_margin: float | None = None
+    measure_all: bool = True
 
 
 class NegativeSource(StrEnum):
@@ -135,6 +181,7 @@ class Recipe(Table):
 
     description: str
     llm: LlmTable
+    serve: ServeTable = ServeTable()
     generate: GenerateTable = GenerateTable()
     passages: PassagesTable = PassagesTable()
     filter: FilterTable = FilterTable()

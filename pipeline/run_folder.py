@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "dropped.jsonl"
 
     @property
+    def checks(self) -> Path:
+        """What `filter` measured of every row, kept or not: `CheckedRow`."""
+        return self.path / "checks.jsonl"
+
+    @property
     def triplets(self) -> Path:
         """What `mine` makes: `TripletRow`."""
         return self.path / "triplets.jsonl"

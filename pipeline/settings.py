@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsearch.settings import Settings
+from pipeline.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,8 @@ class PipelineSettings:
             api_key=variables.get("MEDSEARCH_LLM_KEY", ""),
             allow_remote=variables.get("MEDSEARCH_ALLOW_REMOTE_LLM", "") == "1",
         )
+
+    def over(self, recipe: Recipe) -> Recipe:
+        """The recipe with the servers and the model of the environment, where it names any."""
+        changes = {"model": self.model or recipe.llm.model, "servers": self.servers or recipe.llm.servers}
+        return recipe.model_copy(update={"llm": recipe.llm.model_copy(update=changes)})

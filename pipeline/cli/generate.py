@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = PipelineSettings.from_environment()
     location = find_corpus(arguments.corpus, settings.search.data)
     folder = open_run(arguments.run or location.name, settings.runs)
-    recipe = _with_environment(folder.recipe(arguments.recipe), settings)
+    recipe = settings.over(folder.recipe(arguments.recipe))
     prompt = _prompt_of(recipe)
     servers = server_settings(recipe, settings)
     progress = TerminalProgress()
@@ -56,16 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
         show_yield("prepare", folder, prepared, ("notes read", "notes that can be used"), as_json=False)
     show_yield("generate", folder, total, ("queries asked for", "queries kept"), as_json=arguments.json)
     return 0
-
-
-def _with_environment(recipe: Recipe, settings: PipelineSettings) -> Recipe:
-    llm = recipe.llm.model_copy(
-        update={
-            "model": settings.model or recipe.llm.model,
-            "servers": settings.servers or recipe.llm.servers,
-        }
-    )
-    return recipe.model_copy(update={"llm": llm})
 
 
 def _prompt_of(recipe: Recipe) -> Prompt:
