@@ -12,7 +12,7 @@ from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.tokens import token_counter
 from medsearch.errors import UsageError
 from medsearch.protocols import Progress
-from pipeline.cli.stage import add_run_arguments, show_yield
+from pipeline.cli.stage import add_recipe_argument, add_run_arguments, show_yield
 from pipeline.generate import Generator, generate, generation_plan
 from pipeline.journal import digest
 from pipeline.llm.check import check_servers
@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--notes", type=positive_int(limit=100_000_000), default=500, metavar="N",
         help="how many notes to ask about; more later go on from there (default: 500)",
     )  # fmt: skip
-    add_run_arguments(parser)
+    add_run_arguments(parser, default="the corpus's name")
+    add_recipe_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

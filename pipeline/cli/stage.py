@@ -5,19 +5,46 @@ from __future__ import annotations
 import argparse
 
 from medsearch.cli.terminal import show_json, show_table
-from pipeline.run_folder import RunFolder
+from medsearch.errors import UsageError
+from pipeline.run_folder import RunFolder, open_run
+from pipeline.settings import PipelineSettings
 from pipeline.yields import Yield
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, *, recipe: bool = True) -> None:
-    """The options that name the run and its recipe."""
-    parser.add_argument("--run", metavar="NAME", help="the run's name: its files lie in data/interim/NAME")
+def add_run_arguments(parser: argparse.ArgumentParser, *, default: str = "") -> None:
+    """The options that name the run; `default` says what its name is when none is given."""
+    words = "the run's name: its files lie in data/interim/NAME"
+    parser.add_argument(
+        "--run",
+        metavar="NAME",
+        required=not default,
+        help=f"{words} (default: {default})" if default else words,
+    )
     parser.add_argument("--restart", action="store_true", help="forget what this stage did, begin anew")
-    if recipe:
-        parser.add_argument(
-            "--recipe", metavar="RECIPE",
-            help="a recipe that comes with medsearch, or a .toml file (default: the run's, else smollm2)",
-        )  # fmt: skip
+
+
+def add_recipe_argument(parser: argparse.ArgumentParser) -> None:
+    """The option that names a recipe."""
+    parser.add_argument(
+        "--recipe", metavar="RECIPE",
+        help="a recipe that comes with medsearch, or a .toml file (default: the run's, else smollm2)",
+    )  # fmt: skip
+
+
+def existing_run(name: str, settings: PipelineSettings) -> RunFolder:
+    """The run of a name, which must be there.
+
+    Raises:
+        UsageError: it is not; the message has the runs that are.
+    """
+    run = open_run(name, settings.runs)
+    if run.path.is_dir():
+        return run
+    there = sorted(path.name for path in settings.runs.iterdir()) if settings.runs.is_dir() else []
+    known = (
+        f"there is {', '.join(there)}" if there else "there is none yet: `generate` or `convert` begins one"
+    )
+    raise UsageError(f"no run called {run.name!r} in {settings.runs}; {known}")
 
 
 def show_yield(stage: str, run: RunFolder, total: Yield, words: tuple[str, str], *, as_json: bool) -> None:

@@ -48,7 +48,9 @@ def convert(gguf: Path, folder: Path) -> None:
     config = AutoConfig.from_pretrained(**where)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]  # transformers is half typed
+        config, dtype=torch.float32
+    )
     model.load_state_dict(loaded.state_dict())
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

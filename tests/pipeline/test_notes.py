@@ -1,0 +1,100 @@
+"""Notes are chosen by licence, language and length; what is left out is counted with its reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fakes import Heard
+from generate_material import NameMasker, count_words, note_text, recipe
+
+from medsearch.corpora.catalogue import find_corpus
+from medsearch.errors import MedsearchError
+from pipeline.journal import PlanChangedError, read_rows
+from pipeline.notes import NoteRow, NoteTools, prepare_notes
+from pipeline.pool import read_pool
+from pipeline.recipe import Recipe
+from pipeline.run_folder import RunFolder
+from pipeline.yields import Yield
+
+
+def prepare(
+    folder: Path, records: list[dict[str, object]], **generate: object
+) -> tuple[Yield, RunFolder, Heard]:
+    (folder / "notes").mkdir(exist_ok=True)
+    (folder / "notes" / "corpus.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    chosen = recipe("one_text")
+    table = chosen.generate.model_copy(update={"licences": ("CC BY",), "max_characters": 900, **generate})
+    chosen = Recipe.model_validate({**chosen.model_dump(), "generate": table.model_dump()})
+    run, heard = RunFolder(folder / "run"), Heard()
+    tools = NoteTools(NameMasker(), count_words)
+    return prepare_notes(find_corpus("notes", (folder,)), run, chosen, tools, heard), run, heard
+
+
+def record(doc_id: str, text: str = note_text(1), **metadata: str) -> dict[str, object]:
+    given = {"licence": "CC BY", "language": "en", **metadata}
+    return {"_id": doc_id, "title": "", "text": text, "metadata": given}
+
+
+def test_what_is_left_out_is_counted_with_its_reason(tmp_path: Path) -> None:
+    records = [
+        record("good"),
+        record("nc", licence="CC BY-NC"),
+        record("spanish", language="es"),
+        record("short", "Too short."),
+        record("long", note_text(1) * 4),
+        {"_id": "none", "title": "", "text": note_text(2), "metadata": {}},
+    ]
+    total, run, _ = prepare(tmp_path, records)
+    assert (total.taken, total.kept) == (6, 1)
+    assert total.dropped == {
+        "licence CC BY-NC": 1,
+        "language es": 1,
+        "shorter than the recipe's limit": 1,
+        "longer than the recipe's limit": 1,
+        "licence not stated": 1,
+    }
+    (note,) = read_rows(run.notes, NoteRow)
+    assert note.source.doc_id == "good"
+    assert note.text.startswith("[NAME] was a farmer")
+    pool = read_pool(run)
+    assert [passage.text for passage in pool] == [note.text[p.start : p.end] for p in note.passages]
+    assert len(pool) > 1
+    assert pool[0].source.licence == "CC BY"
+
+
+def test_a_title_is_masked_and_stands_before_each_passage(tmp_path: Path) -> None:
+    _, run, _ = prepare(tmp_path, [{**record("one"), "title": "Letter on Patient 12"}])
+    assert all(passage.text.startswith("Letter on [NAME] ") for passage in read_pool(run))
+    assert "Patient 12" not in run.notes.read_text()
+
+
+def test_bad_records_are_set_aside_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    _, run, heard = prepare(tmp_path, [record("one"), {"_id": "no-text"}, record("one")])
+    kept = (run.path / "rejects.jsonl").read_text()
+    assert "corpus.jsonl:2" in kept
+    assert "corpus.jsonl:3" in kept
+    assert any("corpus.jsonl:2" in line for line in heard.lines)
+
+
+def test_a_second_time_nothing_is_done_and_another_corpus_is_refused(tmp_path: Path) -> None:
+    first, run, _ = prepare(tmp_path, [record("one")])
+    again, _, _ = prepare(tmp_path, [record("one")])
+    assert again.record() == first.record()
+    with pytest.raises(PlanChangedError, match="corpus_hash"):
+        prepare(tmp_path, [record("one"), record("two")])
+    with pytest.raises(PlanChangedError, match=r"notes\.licences"):
+        prepare(tmp_path, [record("one")], licences=())
+    assert len(list(read_rows(run.notes, NoteRow))) == 1
+
+
+def test_a_pool_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
+    _, run, _ = prepare(tmp_path, [record("one")])
+    run.pool_file.write_text(run.pool_file.read_text() + "{}\n")
+    with pytest.raises(MedsearchError, match=r"corpus\.jsonl:\d+ is not a passage"):
+        read_pool(run)
+    run.pool_file.unlink()
+    with pytest.raises(MedsearchError, match="run `python -m pipeline generate` or `convert`"):
+        read_pool(run)
