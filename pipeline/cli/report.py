@@ -15,8 +15,9 @@ from pipeline.settings import PipelineSettings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `report`."""
     parser.add_argument(
-        "--run", required=True, metavar="NAME[,NAME]", help="the runs that make up the dataset"
-    )
+        "--run", required=True, action="append", metavar="NAME",
+        help="a run that goes into the dataset; give it again for each further one",
+    )  # fmt: skip
     parser.add_argument(
         "--into", type=Path, metavar="DIR", help="where to (default: `dataset` in the folder of the only run)"
     )
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the card, the parquet files and the page, and say where they are."""
     settings = PipelineSettings.from_environment()
-    runs = [existing_run(name, settings) for name in arguments.run.split(",")]
+    runs = [existing_run(name, settings) for name in arguments.run]
     into = arguments.into
     if into is None:
         into = runs[0].report if len(runs) == 1 else settings.runs.parent / "processed" / _joined(runs)
