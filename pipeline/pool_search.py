@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from medsearch.search.indexing import IndexRequest
 from medsearch.search.names import BM25
 from medsearch.search.retrievers import FUSION_DEPTH, Bm25Retriever
 from medsearch.settings import Settings
-from medsearch.types import WHOLE_DOCUMENTS, ModelKind, Vectors
+from medsearch.types import WHOLE_DOCUMENTS, ModelKind, ModelSpec, Vectors
 from pipeline.pool import PoolPassage, read_pool
 from pipeline.pool_vectors import pool_vectors
 from pipeline.run_folder import RunFolder
@@ -44,11 +45,12 @@ class PoolSearch:
     """A run's pool, ready to be searched. Use `open_pool_search` to get one.
 
     Every ranking is best first; equal scores rank as trec_eval ranks them, the greater passage id first.
+    `words` gives the BM25 retriever; its index is made at the first search that needs it.
     """
 
     passages: Sequence[PoolPassage]
     encoder: Encoder
-    words: Bm25Retriever
+    words: Callable[[], Bm25Retriever]
     matrix: Vectors
     number_of: dict[str, int]
 
@@ -105,7 +107,7 @@ class PoolSearch:
     def _by_words(self, query: str, k: int) -> list[Found]:
         wanted = k + _SPARE
         while True:
-            [points] = self.words.points([query], k=wanted)
+            [points] = self.words().points([query], k=wanted)
             if len(points) < wanted or points[k - 1].score > points[-1].score:
                 scores = {point.doc_id: point.score for point in points}
                 return self._found(scores, k)
@@ -120,7 +122,7 @@ class PoolSearch:
 
 
 def open_pool_search(run: RunFolder, base_model: str, settings: Settings, progress: Progress) -> PoolSearch:
-    """Make a run's pool searchable: its vectors and its BM25 index are made where the cache has none.
+    """Make a run's pool searchable: its vectors are made where the cache has none, as is its BM25 index.
 
     Raises:
         MedsearchError: the pool is missing, empty or damaged, or another process is encoding it.
@@ -135,11 +137,18 @@ def open_pool_search(run: RunFolder, base_model: str, settings: Settings, progre
     number_of = _numbers(run, passages)
     encoder = load_encoder(spec, cache=settings.cache)
     matrix = pool_vectors(run, passages, encoder, settings.cache, progress)
+    words = cache(lambda: _open_words(run, registry, settings, progress))
+    return PoolSearch(passages, encoder, words, matrix, number_of)
+
+
+def _open_words(
+    run: RunFolder, registry: Mapping[str, ModelSpec], settings: Settings, progress: Progress
+) -> Bm25Retriever:
     location = CorpusLocation(f"pool of {run.name}", run.pool, CorpusFormat.BEIR)
     bm25 = find_model(BM25, registry)
     request = IndexRequest(location, (bm25,), WHOLE_DOCUMENTS)
     folder, _ = evaluation_index(request, settings, registry, progress)
-    return PoolSearch(passages, encoder, Bm25Retriever(open_index(folder), bm25), matrix, number_of)
+    return Bm25Retriever(open_index(folder), bm25)
 
 
 def _numbers(run: RunFolder, passages: Sequence[PoolPassage]) -> dict[str, int]:
