@@ -18,9 +18,9 @@ class Grounded:
 def ground(quotation: str, note: str, *, min_alignment: float) -> Grounded | None:
     """Find a quotation in a note: exactly (but for white space, case and quotation marks), else by alignment.
 
-    The alignment is the stretch of the note, as long as the quotation, that comes closest by rapidfuzz's partial ratio (100 times the
-    share of characters that agree, insertions and deletions counted); it is widened to whole words, and
-    accepted from `min_alignment` on.
+    The alignment is the stretch of the note, as long as the quotation, that comes closest by rapidfuzz's
+    partial ratio (100 times the share of characters that agree, insertions and deletions counted); it is
+    widened to whole words, and accepted from `min_alignment` on.
     """
     wanted = quotation.strip().strip(_MARKS).strip()
     if not wanted:

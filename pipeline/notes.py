@@ -17,7 +17,7 @@ from medsearch.corpora.rejects import Rejects
 from medsearch.corpora.sentences import language_of
 from medsearch.protocols import Progress
 from medsearch.types import Document, PassageSettings
-from pipeline.journal import open_journal
+from pipeline.journal import Journal, PlanChangedError, open_journal
 from pipeline.pool import PoolPassage, PoolRow
 from pipeline.recipe import GenerateTable, Recipe
 from pipeline.records import Row, SourceDocument
@@ -77,7 +77,13 @@ class NoteTools:
 
 
 def prepare_notes(
-    location: CorpusLocation, run: RunFolder, recipe: Recipe, tools: NoteTools, progress: Progress
+    location: CorpusLocation,
+    run: RunFolder,
+    recipe: Recipe,
+    tools: NoteTools,
+    progress: Progress,
+    *,
+    restart: bool = False,
 ) -> Yield:
     """Write `notes.jsonl` and the pool; does nothing where that is done already.
 
@@ -85,33 +91,57 @@ def prepare_notes(
     where negatives and the round trip's rivals come from, and they must look alike, masks included.
 
     Raises:
-        PlanChangedError: the run was begun with another corpus, another recipe or other rules of cutting.
+        PlanChangedError: the run was begun with another corpus, another recipe or other rules of cutting,
+            and `restart` is not set.
     """
-    plan = {
-        "corpus": location.name,
-        "corpus_hash": fingerprint(location),
-        "notes": recipe.generate.model_dump(
-            mode="json", include={"licences", "languages", "min_characters", "max_characters"}
-        ),
-        "passages": recipe.passages.model_dump(mode="json"),
-        "cutting": CUTTING,
-    }
-    run.pool.mkdir(parents=True, exist_ok=True)
-    outputs = {"notes": run.notes, "pool": run.pool_file}
-    with open_journal(run.path, "prepare", outputs, plan) as journal:
-        if journal.finished:
+    work = _Preparation(location, run, recipe, tools, progress)
+    try:
+        return work.sitting(restart=False)
+    except PlanChangedError:
+        if not restart:
+            raise
+        return work.sitting(restart=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    location: CorpusLocation
+    run: RunFolder
+    recipe: Recipe
+    tools: NoteTools
+    progress: Progress
+
+    def sitting(self, *, restart: bool) -> Yield:
+        self.run.pool.mkdir(parents=True, exist_ok=True)
+        outputs = {"notes": self.run.notes, "pool": self.run.pool_file}
+        with open_journal(self.run.path, "prepare", outputs, self._plan(), restart=restart) as journal:
+            if not journal.finished:
+                self._prepare(journal)
+                journal.finish()
             return journal.total
-        rejects = Rejects(run.path / "rejects.jsonl")
-        documents = read_documents(location, rejects)
-        with progress.stage("Masking and cutting notes", estimate_documents(location)) as advance:
+
+    def _plan(self) -> dict[str, object]:
+        chosen = {"licences", "languages", "min_characters", "max_characters"}
+        return {
+            "corpus": self.location.name,
+            "corpus_hash": fingerprint(self.location),
+            "notes": self.recipe.generate.model_dump(mode="json", include=chosen),
+            "passages": self.recipe.passages.model_dump(mode="json"),
+            "cutting": CUTTING,
+        }
+
+    def _prepare(self, journal: Journal) -> None:
+        rejects = Rejects(self.run.path / "rejects.jsonl")
+        documents = read_documents(self.location, rejects)
+        total = estimate_documents(self.location)
+        with self.progress.stage("Masking and cutting notes", total) as advance:
             for number, block in enumerate(_blocks(documents)):
                 if number >= len(journal.units):
-                    journal.commit(str(number), *_prepared(block, location.name, recipe, tools))
+                    rows, counted = _prepared(block, self.location.name, self.recipe, self.tools)
+                    journal.commit(str(number), rows, counted)
                 advance(len(block))
         for line in rejects.examples:
-            progress.say(f"set aside: {line}")
-        journal.finish()
-        return journal.total
+            self.progress.say(f"set aside: {line}")
 
 
 def _blocks(documents: Iterator[Document]) -> Iterator[list[Document]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from enum import StrEnum
 from importlib.resources import files
@@ -217,9 +218,26 @@ def parse_recipe(text: str, name: str) -> Recipe:
         UsageError: as `load_recipe`.
     """
     try:
-        return Recipe.model_validate(tomllib.loads(text))
+        return _checked(tomllib.loads(text), name)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {name} is not TOML: {error}") from None
+
+
+def parse_kept(text: str, name: str) -> Recipe:
+    """The recipe that a run keeps, as JSON.
+
+    Raises:
+        UsageError: it is damaged, or of another version of medsearch.
+    """
+    try:
+        return _checked(json.loads(text), name)
+    except json.JSONDecodeError:
+        raise UsageError(f"{name} is damaged: name the run's recipe with --recipe") from None
+
+
+def _checked(tables: object, name: str) -> Recipe:
+    try:
+        return Recipe.model_validate(tables)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from medsearch.errors import UsageError
-from pipeline.recipe import Recipe, load_recipe
+from medsearch.index.manifest import replace_file
+from pipeline.recipe import Recipe, load_recipe, parse_kept
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -79,18 +81,40 @@ class RunFolder:
         return self.path / "dataset"
 
     def recipe(self, name: str | None, *, default: str = "smollm2") -> Recipe:
-        """The recipe asked for; else the one this run was begun with; else the default. It is kept here.
+        """The recipe asked for; else the one this run was begun with; else the default.
 
         Raises:
             UsageError: there is no such recipe, or it is not valid.
         """
-        kept = self.path / "recipe.json"
-        if name is None and kept.is_file():
-            return Recipe.model_validate_json(kept.read_text(encoding="utf-8"))
-        recipe = load_recipe(name or default)
+        if name is None and self._recipe_file.is_file():
+            return parse_kept(self._recipe_file.read_text(encoding="utf-8"), str(self._recipe_file))
+        return load_recipe(name or default)
+
+    def recipe_with(self, table: Literal["filter", "mine"], name: str | None) -> Recipe:
+        """The run's recipe, with one stage's table taken from the recipe asked for; it is kept so.
+
+        Raises:
+            UsageError: as `recipe`.
+        """
+        kept = self.recipe(None)
+        if name is not None:
+            kept = kept.model_copy(update={table: getattr(self.recipe(name), table)})
+            self.keep(kept)
+        return kept
+
+    def keep(self, recipe: Recipe) -> None:
+        """Remember the recipe for the stages to come."""
         self.path.mkdir(parents=True, exist_ok=True)
-        kept.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return recipe
+        replace_file(self._recipe_file, recipe.model_dump_json(indent=2).encode() + b"\n")
+
+    def keep_first(self, recipe: Recipe) -> None:
+        """Remember the recipe unless the run has one: an interrupted first sitting leaves it for the next."""
+        if not self._recipe_file.is_file():
+            self.keep(recipe)
+
+    @property
+    def _recipe_file(self) -> Path:
+        return self.path / "recipe.json"
 
 
 def open_run(name: str, runs: Path) -> RunFolder:

@@ -45,14 +45,19 @@ def run(arguments: argparse.Namespace) -> int:
     settings = PipelineSettings.from_environment()
     location = find_corpus(arguments.corpus, settings.search.data)
     folder = open_run(arguments.run or location.name, settings.runs)
-    recipe = settings.over(folder.recipe(arguments.recipe))
+    asked_for = folder.recipe(arguments.recipe)
+    recipe = settings.over(asked_for)
     prompt = _prompt_of(recipe)
     servers = server_settings(recipe, settings)
     progress = TerminalProgress()
     asyncio.run(_look(servers, settings, progress))
     count = token_counter(find_model(recipe.passages.tokenizer, load_registry(settings.search.models)))
-    prepared = prepare_notes(location, folder, recipe, NoteTools(Masker(), count), progress)
+    prepared = prepare_notes(
+        location, folder, recipe, NoteTools(Masker(), count), progress, restart=arguments.restart
+    )
+    folder.keep_first(asked_for)
     total = asyncio.run(_generate(folder, recipe, prompt, arguments, servers, progress))
+    folder.keep(asked_for)
     if not arguments.json:
         show_yield("prepare", folder, prepared, ("notes read", "notes that can be used"), as_json=False)
     show_yield("generate", folder, total, ("queries asked for", "queries kept"), as_json=arguments.json)

@@ -20,7 +20,7 @@ from pipeline.yields import Yield
 
 
 def prepare(
-    folder: Path, records: list[dict[str, object]], **generate: object
+    folder: Path, records: list[dict[str, object]], *, restart: bool = False, **generate: object
 ) -> tuple[Yield, RunFolder, Heard]:
     (folder / "notes").mkdir(exist_ok=True)
     (folder / "notes" / "corpus.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
@@ -29,7 +29,11 @@ def prepare(
     chosen = Recipe.model_validate({**chosen.model_dump(), "generate": table.model_dump()})
     run, heard = RunFolder(folder / "run"), Heard()
     tools = NoteTools(NameMasker(), count_words)
-    return prepare_notes(find_corpus("notes", (folder,)), run, chosen, tools, heard), run, heard
+    return (
+        prepare_notes(find_corpus("notes", (folder,)), run, chosen, tools, heard, restart=restart),
+        run,
+        heard,
+    )
 
 
 def record(doc_id: str, text: str = note_text(1), **metadata: str) -> dict[str, object]:
@@ -88,6 +92,8 @@ def test_a_second_time_nothing_is_done_and_another_corpus_is_refused(tmp_path: P
     with pytest.raises(PlanChangedError, match=r"notes\.licences"):
         prepare(tmp_path, [record("one")], licences=())
     assert len(list(read_rows(run.notes, NoteRow))) == 1
+    changed, run, _ = prepare(tmp_path, [record("one"), record("two")], restart=True)
+    assert (changed.kept, len(list(read_rows(run.notes, NoteRow)))) == (2, 2)
 
 
 def test_a_pool_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def test_a_mistake_is_one_line_that_names_it(text: str, complaint: str) -> None:
 
 
 def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no data recipe called 'x'; there is llama70b, smollm2, smollm2_one, smollm2_six"):
+    with pytest.raises(
+        UsageError, match="no data recipe called 'x'; there is llama70b, smollm2, smollm2_one, smollm2_six"
+    ):
         load_recipe("x")
     with pytest.raises(UsageError, match="there is no recipe file"):
         load_recipe(str(tmp_path / "x.toml"))
@@ -52,12 +54,34 @@ def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
 
 def test_a_run_keeps_the_recipe_it_was_begun_with(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    assert run.recipe("llama70b").generate.prompt == "six"
+    assert run.recipe(None).generate.prompt == "one_text"
+    run.keep_first(run.recipe("llama70b"))
+    assert run.recipe("smollm2").generate.prompt == "one_text"
+    assert run.recipe(None).generate.prompt == "six"  # looking at another recipe changes nothing
+    run.keep_first(run.recipe("smollm2"))
     assert run.recipe(None).generate.prompt == "six"
+
+
+def test_a_later_stage_takes_its_own_table_from_another_recipe_and_nothing_else(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.keep(load_recipe("llama70b"))
     file = tmp_path / "own.toml"
-    file.write_text(GOOD + "[generate]\nprompt = 'one'\nmode = 'one'\n")
-    assert run.recipe(str(file)).generate.prompt == "one"
-    assert run.recipe(None).generate.prompt == "one"
+    file.write_text(GOOD + "[filter]\nround_trip_k = 3\n[mine]\nnegatives = 9\n")
+    changed = run.recipe_with("filter", str(file))
+    assert (changed.filter.round_trip_k, changed.mine.negatives, changed.llm) == (
+        3,
+        load_recipe("llama70b").mine.negatives,
+        load_recipe("llama70b").llm,
+    )
+    assert run.recipe_with("mine", None) == changed
+
+
+def test_a_damaged_recipe_of_a_run_is_one_line(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.keep(load_recipe("smollm2"))
+    (run.path / "recipe.json").write_text('{"llm": ')
+    with pytest.raises(UsageError, match=r"recipe\.json is damaged: name the run's recipe with --recipe"):
+        run.recipe(None)
 
 
 @pytest.mark.parametrize("name", ["..", "a b", "", "/etc", ".hidden"])
