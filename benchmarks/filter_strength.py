@@ -104,7 +104,7 @@ def alone(rows: Sequence[Judged]) -> list[dict[str, Any]]:
     settings: list[dict[str, Any]] = [{}]
     settings += [{name: value} for name, values in ALONE.items() for value in values]
     settings += [
-        {"round_trip_searches": [search], "round_trip_k": k}
+        {"round_trip_searches": [str(search)], "round_trip_k": k}
         for search in RoundTripSearch
         for k in (1, 3, 5, 10, 20, 50)
     ]
@@ -120,7 +120,7 @@ def together(rows: Sequence[Judged], best: int = 10) -> list[dict[str, Any]]:
     second = [row for row in rows if row.answerable is not None and _half(row.row_id) == 1]
     tried = []
     for values in product(*TOGETHER.values()):
-        asked = {**dict(zip(TOGETHER, values, strict=True)), "round_trip_searches": [RoundTripSearch.HYBRID]}
+        asked = {**dict(zip(TOGETHER, values, strict=True)), "round_trip_searches": ["hybrid"]}
         chosen_by = strength(first, _table(asked))
         if chosen_by["judged"] >= _FEWEST:
             tried.append((chosen_by["low"], chosen_by["kept"], asked))

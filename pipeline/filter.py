@@ -58,20 +58,24 @@ def filter_run(
         if journal.finished:
             progress.say(f"the queries of {run.name} are filtered already: there is nothing to do")
             return journal.total
-        gauge = Gauge.of(recipe, open_pool_search(run, recipe.filter.base_model, settings, progress),
-                         examples, settings)  # fmt: skip
-        kept = _kept_before(run, recipe.filter, gauge)
-        done = journal.total.taken
-        if done:
-            progress.say(f"going on after {done:,} of {total:,} queries")
-        advance = stack.enter_context(progress.stage("Filtering queries", total))
+        search = open_pool_search(run, recipe.filter.base_model, settings, progress)
+        _go_on(journal, run, Gauge.of(recipe, search, examples, settings), total, progress)
+        return journal.total
+
+
+def _go_on(journal: Journal, run: RunFolder, gauge: Gauge, total: int, progress: Progress) -> None:
+    """Filter the blocks that are not in the journal yet, to the last of `total` queries."""
+    kept = _kept_before(run, gauge.recipe.filter, gauge)
+    done = journal.total.taken
+    if done:
+        progress.say(f"going on after {done:,} of {total:,} queries")
+    with progress.stage("Filtering queries", total) as advance:
         advance(done)
         for rows in _blocks(islice(read_rows(run.generated, GeneratedRow), done, None)):
             files, counted = _sift(gauge.measure(rows), kept, gauge)
             journal.commit(f"{journal.total.taken:08d}", files, counted)
             advance(len(rows))
-        journal.finish()
-        return journal.total
+    journal.finish()
 
 
 def _plan(run: RunFolder, recipe: Recipe, examples: Sequence[str]) -> dict[str, Any]:

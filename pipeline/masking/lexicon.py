@@ -18,7 +18,8 @@ _LOCALES = (
 class Lexicon:
     """Lower-case words. `given` and `family` are names, without those in `ordinary`: words too.
 
-    `common` are given names so usual that they are names wherever they stand; `surnames` and `forenames` are all names.
+    `common` are given names so usual that they are names wherever they stand; `surnames` and `forenames` are
+    all the names listed.
     """
 
     given: frozenset[str]

@@ -67,8 +67,10 @@ class NameFinder:
 
     def _goes_on(self, kept: list[regex.Match[str]], word: str) -> bool:
         """Whether a word on the next line is of the same name: known, or the family name still missing."""
-        given = all(self.lexicon.is_given(each.group()) or len(bare(each.group())) == 1 for each in kept)
-        return self._known(word) or (given and bare(word) not in self.lexicon.ordinary)
+        full = [each.group() for each in kept if len(bare(each.group())) > 1]
+        given = bool(full) and all(self.lexicon.is_given(each) for each in full)
+        same_case = word.isupper() == full[-1].isupper() if full else False
+        return self._known(word) or (given and same_case and bare(word) not in self.lexicon.ordinary)
 
     def _family(self, words: Sequence[regex.Match[str]]) -> bool:
         return any(bare(word.group()) in self.lexicon.surnames for word in words)
@@ -101,7 +103,8 @@ class NameFinder:
     def _pair(self, full: list[str]) -> bool:
         """A given name before or after a family name."""
         first, second = full[0], full[1]
-        given = self.lexicon.is_given(first) or (self._known(first) and self.lexicon.is_given(second))
+        listed = self.lexicon.given
+        given = bare(first) in listed or (self._known(first) and bare(second) in listed)
         return given and (self._known(second) or bare(second) in self.lexicon.surnames)
 
     def _names_a_thing(self, text: str, words: list[regex.Match[str]], full: list[str]) -> bool:

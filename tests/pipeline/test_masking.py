@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from masking_material import CLINICAL, PLANTED
 
 from medsearch.errors import MedsearchError
 from pipeline.masking import Kind, Masker
@@ -21,186 +22,6 @@ CARRIERS = (
     "Chest pain settled overnight; {}. Troponin 12 ng/L, BP 120/80.",
     "Assessment: stable ({}), review in 2-3 weeks.",
 )
-
-# (what the note says, the part that must not survive, its kind)
-PLANTED = [
-    # names
-    ("Mr. Pemberton was comfortable", "Pemberton", Kind.NAME),
-    ("Mrs Eleanor Whitcombe was comfortable", "Whitcombe", Kind.NAME),
-    ("seen with Dr. Chidi Okonkwo today", "Okonkwo", Kind.NAME),
-    ("discussed with Prof. A. B. Vandersloot", "Vandersloot", Kind.NAME),
-    ("reviewed by Dr van der Berg", "Berg", Kind.NAME),
-    ("Mr. and Mrs. Featherstone attended", "Featherstone", Kind.NAME),
-    ("MR. PEMBERTON was comfortable", "PEMBERTON", Kind.NAME),
-    ("MRS SMITH was comfortable", "SMITH", Kind.NAME),
-    ("nurse Betty Clark phoned", "Betty Clark", Kind.NAME),
-    ("Patient name: Aoife O'Brien", "Aoife O'Brien", Kind.NAME),
-    ("Patient Name: QUARTERMAINE, ALLAN", "QUARTERMAINE", Kind.NAME),
-    ("Name: Jean-Luc Picard", "Picard", Kind.NAME),
-    ("Surname: Xanthopoulos", "Xanthopoulos", Kind.NAME),
-    ("Dear Mrs Patel, thank you", "Patel", Kind.NAME),
-    ("dictated by Karen Wu, MD", "Karen Wu", Kind.NAME),
-    ("Electronically signed by: Tomasz Kowalski", "Kowalski", Kind.NAME),
-    ("dictated by: Danuše Navrátil", "Navrátil", Kind.NAME),
-    ("Patient: Gergely Szűcs", "Szűcs", Kind.NAME),
-    ("Autumn Mitchell is well", "Autumn", Kind.NAME),
-    ("cc: Peter Johnson", "Peter Johnson", Kind.NAME),
-    ("Re: John Smith", "John Smith", Kind.NAME),
-    ("SMITH, John was admitted", "SMITH, John", Kind.NAME),
-    ("spoke to J. Hernandez", "Hernandez", Kind.NAME),
-    ("spoke to J.R. Hernandez", "Hernandez", Kind.NAME),
-    ("John A. Smith was admitted", "John A. Smith", Kind.NAME),
-    ("María García was admitted", "García", Kind.NAME),
-    ("José Álvarez was admitted", "Álvarez", Kind.NAME),
-    ("his wife Theresa helps", "Theresa", Kind.NAME),
-    ("a boy named Thorsteinn with asthma", "Thorsteinn", Kind.NAME),
-    ("hi, donna, how are you", "donna", Kind.NAME),
-    ("thank you dr. smith", "smith", Kind.NAME),
-    ("Mr. John\nPemberton was comfortable", "Pemberton", Kind.NAME),
-    ("Mr. Pemberton came; later Pemberton left", "Pemberton left", Kind.NAME),
-    # dates
-    ("seen on 12/03/2021", "12/03", Kind.DATE),
-    ("seen on 3/4/21 at 14:30", "3/4", Kind.DATE),
-    ("seen 2021-03-12", "03-12", Kind.DATE),
-    ("seen 2021-03-12T10:15:00Z", "10:15", Kind.DATE),
-    ("seen 12.03.2021", "12.03", Kind.DATE),
-    ("seen March 12, 2021", "March 12", Kind.DATE),
-    ("seen on the 12th of March 2021", "12th", Kind.DATE),
-    ("seen 12 Mar '21", "12 Mar", Kind.DATE),
-    ("seen 12-Mar-2021", "Mar", Kind.DATE),
-    ("seen 12MAR2021", "12MAR", Kind.DATE),
-    ("biopsied 03/2021", "03/2021", Kind.DATE),
-    ("seen Mon 12 March", "12 March", Kind.DATE),
-    ("seen July 4th", "July", Kind.DATE),
-    ("admitted from 12 to 14 March 2021", "14 March", Kind.DATE),
-    ("well since March", "March", Kind.DATE),
-    ("worse in early May", "May", Kind.DATE),
-    ("operated in May 2010", "May", Kind.DATE),
-    ("seen jan 5, 2020", "jan 5", Kind.DATE),
-    ("admitted on 3/12 with sepsis", "3/12", Kind.DATE),
-    ("DOB: 3/4/56", "3/4", Kind.DATE),
-    ("date of birth 030456", "030456", Kind.DATE),
-    # ages
-    ("a 92-year-old woman", "92", Kind.AGE),
-    ("aged 94, frail", "94", Kind.AGE),
-    ("a 101 y/o man", "101", Kind.AGE),
-    ("a ninety-two year old man", "ninety", Kind.AGE),
-    # contacts
-    ("reach her on (617) 555-0142", "555", Kind.PHONE),
-    ("reach her on 617-555-0142", "0142", Kind.PHONE),
-    ("reach her on 617.555.0142", "0142", Kind.PHONE),
-    ("reach her on +1 617 555 0142", "0142", Kind.PHONE),
-    ("reach her on 617-555-\n0142", "0142", Kind.PHONE),
-    ("reach her on +44 20 7946 0958", "7946", Kind.PHONE),
-    ("reach her on 020 7946 0958", "7946", Kind.PHONE),
-    ("reach her on 07700 900123", "900123", Kind.PHONE),
-    ("phone: 555-0142", "0142", Kind.PHONE),
-    ("fax 617 555 0143", "0143", Kind.PHONE),
-    ("pager 4471", "4471", Kind.PHONE),
-    ("write to j.pemberton@ward.hospital.internal", "pemberton", Kind.EMAIL),
-    ("see http://example.org/a?b=1", "example", Kind.WEB),
-    ("see www.example.com/records", "example", Kind.WEB),
-    ("logged from 192.168.10.4", "192.168", Kind.WEB),
-    ("sent to 12 Oak Street, Springfield, IL 62704", "Oak", Kind.ADDRESS),
-    ("sent to 221B Baker Street", "Baker", Kind.ADDRESS),
-    ("sent to Springfield, IL 62704-1234", "62704", Kind.ADDRESS),
-    ("sent to SW1A 1AA", "SW1A", Kind.ADDRESS),
-    ("sent to M13 0FH", "M13", Kind.ADDRESS),
-    ("sent to P.O. Box 1234", "1234", Kind.ADDRESS),
-    ("lives in Shelbyville with a dog", "Shelbyville", Kind.ADDRESS),
-    # numbers
-    ("MRN 1234567", "1234567", Kind.RECORD_NUMBER),
-    ("MRN: A-123456", "123456", Kind.RECORD_NUMBER),
-    ("Hospital No. H123456", "H123456", Kind.RECORD_NUMBER),
-    ("account number 00123456", "00123456", Kind.RECORD_NUMBER),
-    ("Policy no. ABC12345", "ABC12345", Kind.RECORD_NUMBER),
-    ("pacemaker serial number SN-48213X", "48213", Kind.RECORD_NUMBER),
-    ("card 4111 1111 1111 1111", "4111", Kind.RECORD_NUMBER),
-    ("record 20934817", "20934817", Kind.RECORD_NUMBER),
-    ("NHS number 943 476 5919", "476", Kind.NATIONAL_NUMBER),
-    ("known as 943-476-5919", "476", Kind.NATIONAL_NUMBER),
-    ("known as 536-22-8726", "8726", Kind.NATIONAL_NUMBER),
-    ("NI QQ 12 34 56 C", "34 56", Kind.NATIONAL_NUMBER),
-    ("Medicare 1EG4-TE5-MK73", "TE5", Kind.NATIONAL_NUMBER),
-]
-
-CLINICAL = [
-    "BP 120/80",
-    "10/12 strength",
-    "5/5 power",
-    "Hb 10.9 g/dl",
-    "T2-3",
-    "L4/5",
-    "2-3 weeks",
-    "cranial nerves II-XII",
-    "on day 10/11",
-    "1/7 bd",
-    "T4 N1 M0",
-    "CD4 200",
-    "ICD-10 J45.9",
-    "pH 7.35",
-    "3.5 x 2.1 cm",
-    "May-Thurner syndrome",
-    "Baker cyst",
-    "Parkinson's disease",
-    "a 45-year-old man",
-    "an 89-year-old woman",
-    "March fracture",
-    "He may walk 10 metres",
-    "you may take 5 mg",
-    "HLA-DR4",
-    "MR Angiography showed stenosis",
-    "MR imaging",
-    "MS patients",
-    "Ms Patients",
-    "Mass General Hospital",
-    "Crohn disease",
-    "Hodgkin lymphoma",
-    "Kaposi sarcoma",
-    "Whipple procedure",
-    "Billroth II",
-    "Glasgow Coma Scale 15",
-    "in 2019",
-    "since 1998",
-    "S. aureus",
-    "E. Coli",
-    "H. Pylori",
-    "Vitamin D. Young patients",
-    "5-10-15 mg",
-    "1/2000 births",
-    "platelets 250,000",
-    "2345678 IU/mL",
-    "c.68_69delAG",
-    "EGFR T790M",
-    "Foley catheter",
-    "Jackson-Pratt drain",
-    "Marcus Gunn pupil",
-    "Austin Flint murmur",
-    "Ann Arbor stage III",
-    "pain was 3/10 on movement",
-    "SpO2 98% on 2 L",
-    "t(9;22)(q34;q11)",
-    "q 4-6 h",
-    "100 mg/day",
-    "Sister Mary Joseph nodule",
-    "Ramsay Hunt syndrome",
-    "three times a day",
-    "Kaplan-Meier curve",
-    "Wilson disease",
-    "Murphy's sign",
-    "Graves disease",
-    "McBurney point",
-    "Apgar 9/10",
-    "12-lead ECG",
-    "90% stenosis",
-    "at 95 degrees",
-    "REASON FOR VISIT",
-    "the ICA was patent",
-    "seen by Pain Management",
-    "patient: alert",
-    "CC: Abdominal pain",
-    "seen by Cardiology",
-]
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +55,16 @@ def test_a_whole_letter_keeps_its_medicine_and_loses_its_people(masker: Masker) 
         "Re: [NAME], DOB [DATE], MRN [ID]\nDear Dr. [NAME],\n"
         "I saw Mrs [NAME], a [AGE]-year-old woman with Parkinson's disease, on [DATE]. Her daughter [NAME] "
         "(tel [PHONE]) reports 2-3 falls a week. [NAME] takes co-careldopa 25/100.\nDr. [NAME]"
+    )
+
+
+def test_a_heading_on_the_next_line_is_no_part_of_a_name(masker: Masker) -> None:
+    note = (
+        "Seen by Dr. Y.\nPAST MEDICAL HISTORY: none.\nDR. JAMES\nPLAN: rest.\nDr. Okafor\nAssessment: well."
+    )
+    assert masker.mask(note).text == (
+        "Seen by Dr. [NAME].\nPAST MEDICAL HISTORY: none.\n"
+        "DR. [NAME]\nPLAN: rest.\nDr. [NAME]\nAssessment: well."
     )
 
 
