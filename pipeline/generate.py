@@ -105,7 +105,7 @@ class Generator:
             result.set_aside.append(_set_aside(note, result, outcome.reason.value, detail, raw))
             return
         counted.seen["answers that could be used"] += 1
-        counted.seen["answers usable at the first try"] += outcome.usage.requests - outcome.usage.retried == 1
+        counted.seen["answers usable at the first try"] += outcome.usage.answers == 1
         for written in outcome.value:
             self._keep(note, question, written, outcome, result)
 

@@ -98,6 +98,7 @@ class LlmClient:
             await self._require_someone(tally)
             detail = f"every attempt failed: {tally.summary()}"
             return SetAside(Trouble.UNREACHABLE, detail, "", tally.usage())
+        tally.answers += 1
         if answer.truncated:
             words = f"It was cut off after {self._settings.max_tokens} tokens, the most that are allowed."
             return _Unusable(Trouble.TRUNCATED, words, answer.text)

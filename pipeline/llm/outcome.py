@@ -45,7 +45,8 @@ class Usage:
     """What was spent; `a + b` is the sum.
 
     `requests` counts all that were sent, failed ones too, and `retried` those among them that were sent
-    again. `seconds` is time under way, added up over requests: with 16 in flight about 16 times the clock's.
+    again, for whatever reason. `answers` counts the LLM's answers: one, or two where the first could not be
+    used. `seconds` is time under way, added up over requests: with 16 in flight about 16 times the clock's.
     """
 
     prompt_tokens: int = 0
@@ -53,6 +54,7 @@ class Usage:
     requests: int = 0
     retried: int = 0
     seconds: float = 0.0
+    answers: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -61,6 +63,7 @@ class Usage:
             self.requests + other.requests,
             self.retried + other.retried,
             self.seconds + other.seconds,
+            self.answers + other.answers,
         )
 
 

@@ -15,13 +15,16 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     requests: int = 0
+    answers: int = 0
     seconds: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
 
     def usage(self) -> Usage:
         """The counts as they are now."""
         retried = max(0, self.requests - 1)
-        return Usage(self.prompt_tokens, self.completion_tokens, self.requests, retried, self.seconds)
+        return Usage(
+            self.prompt_tokens, self.completion_tokens, self.requests, retried, self.seconds, self.answers
+        )
 
     def summary(self) -> str:
         """How the attempts failed, for people: `HTTP 500 (3x), no connection (2x)`."""

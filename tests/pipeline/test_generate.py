@@ -109,6 +109,8 @@ def test_every_trouble_ends_in_a_kept_row_or_a_reason(tmp_path: Path) -> None:
     assert not first_reply
     assert total.kept == 42
     assert total.dropped == {"invalid_answer": 6}
+    assert (total.seen["answers"], total.seen["answers that could be used"]) == (8, 7)
+    assert total.seen["answers usable at the first try"] == 5  # two more once they were told what was wrong
     (lost,) = set_aside(tmp_path)
     assert (lost.source.doc_id, lost.reason, lost.raw) == ("n003", "invalid_answer", "never any json")
     assert "not valid JSON" in lost.detail
