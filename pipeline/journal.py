@@ -24,6 +24,9 @@ from medsearch.errors import MedsearchError
 from pipeline.records import Row
 from pipeline.yields import Yield
 
+_LONGEST_CHANGE = 160
+"""Characters; what is longer, such as a prompt's examples, is only named."""
+
 
 class PlanChangedError(MedsearchError):
     """The stage was begun with other settings or other input than now asked for."""
@@ -160,10 +163,10 @@ def _difference(file: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> s
             if isinstance(a, dict) and isinstance(b, dict):
                 inner = next(k for k in sorted({*a, *b}) if a.get(k) != b.get(k))
                 key, a, b = f"{key}.{inner}", a.get(inner), b.get(inner)
-            return (
-                f"{file.parent} was begun with {key} = {a!r}, now it is {b!r}: name another --run, or give "
-                "--restart to do this stage anew"
-            )
+            change = f"was begun with {key} = {a!r}, now it is {b!r}"
+            if len(change) > _LONGEST_CHANGE:
+                change = f"was begun with another {key}"
+            return f"{file.parent} {change}: name another --run, or give --restart to do this stage anew"
     raise AssertionError("plans that differ have a key that differs")
 
 

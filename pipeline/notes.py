@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import islice
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from medsearch.corpora.rejects import Rejects
 from medsearch.corpora.sentences import language_of
 from medsearch.protocols import Progress
 from medsearch.types import Document, PassageSettings
-from pipeline.journal import Journal, PlanChangedError, open_journal
+from pipeline.journal import Journal, open_journal
 from pipeline.pool import PoolPassage, PoolRow
 from pipeline.recipe import GenerateTable, Recipe
 from pipeline.records import Row, SourceDocument
@@ -74,6 +74,8 @@ class NoteTools:
 
     masker: Masks
     count_tokens: TokenCounter
+    masking: str
+    """Which rules the masker has: a change of them begins the notes anew."""
 
 
 def prepare_notes(
@@ -91,16 +93,10 @@ def prepare_notes(
     where negatives and the round trip's rivals come from, and they must look alike, masks included.
 
     Raises:
-        PlanChangedError: the run was begun with another corpus, another recipe or other rules of cutting,
-            and `restart` is not set.
+        PlanChangedError: the run was begun with another corpus, another recipe or other rules of masking
+            or cutting, and `restart` is not set.
     """
-    work = _Preparation(location, run, recipe, tools, progress)
-    try:
-        return work.sitting(restart=False)
-    except PlanChangedError:
-        if not restart:
-            raise
-        return work.sitting(restart=True)
+    return _Preparation(location, run, recipe, tools, progress).sitting(restart=restart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +117,14 @@ class _Preparation:
             return journal.total
 
     def _plan(self) -> dict[str, object]:
-        chosen = {"licences", "languages", "min_characters", "max_characters"}
+        chosen = {"licences", "languages", "min_characters", "max_characters", "hide_ids"}
         return {
             "corpus": self.location.name,
             "corpus_hash": fingerprint(self.location),
             "notes": self.recipe.generate.model_dump(mode="json", include=chosen),
             "passages": self.recipe.passages.model_dump(mode="json"),
             "cutting": CUTTING,
+            "masking": self.tools.masking,
         }
 
     def _prepare(self, journal: Journal) -> None:
@@ -140,8 +137,9 @@ class _Preparation:
                     rows, counted = _prepared(block, self.location.name, self.recipe, self.tools)
                     journal.commit(str(number), rows, counted)
                 advance(len(block))
-        for line in rejects.examples:
-            self.progress.say(f"set aside: {line}")
+        if rejects.count:
+            where = f"{rejects.file}, each with its place and reason"
+            self.progress.say(f"{rejects.count:,} bad records set aside in {where}")
 
 
 def _blocks(documents: Iterator[Document]) -> Iterator[list[Document]]:
@@ -162,7 +160,8 @@ def _prepared(
             continue
         masked, found = _masked(document, tools.masker)
         counted.seen.update({f"masked: {kind}": count for kind, count in found.items()})
-        note, passages = _cut(masked, corpus, settings, tools.count_tokens)
+        source = _source(document, corpus, hide_ids=recipe.generate.hide_ids)
+        note, passages = _cut(masked, source, settings, tools.count_tokens)
         notes.append(note)
         pool.extend(PoolRow.of(passage) for passage in passages)
         counted.kept += 1
@@ -185,37 +184,48 @@ def _unfit(document: Document, table: GenerateTable) -> str:
     return ""
 
 
-def _masked(document: Document, masker: Masks) -> tuple[Document, Counter[str]]:
-    """The document without identifiers; its sections are given up, since masking moves their places."""
-    title, text = masker.mask(document.title), masker.mask(document.text)
-    found = Counter(dict(title.found)) + Counter(dict(text.found))
-    return Document(document.doc_id, title.text, text.text, document.metadata), found
+_BETWEEN = "\n\n"
+
+
+def _masked(document: Document, masker: Masks) -> tuple[Document, Mapping[str, int]]:
+    """The document without identifiers; its sections are given up, since masking moves their places.
+
+    Title and text are masked as one, so that a name that one of them introduces is known in the other.
+    """
+    title = " ".join(document.title.split())
+    masked = masker.mask(f"{title}{_BETWEEN}{document.text}" if title else document.text)
+    head, _, text = masked.text.partition(_BETWEEN) if title else ("", "", masked.text)
+    return Document(document.doc_id, head, text, document.metadata), masked.found
+
+
+def _source(document: Document, corpus: str, *, hide_ids: bool) -> SourceDocument:
+    metadata = document.metadata
+    group = str(metadata.get("group") or "")
+    return SourceDocument(
+        corpus=corpus,
+        doc_id=_hidden(document.doc_id) if hide_ids else document.doc_id,
+        licence=str(metadata.get("licence") or ""),
+        url="" if hide_ids else str(metadata.get("url") or ""),
+        group=_hidden(group) if hide_ids and group else group,
+    )
+
+
+def _hidden(name: str) -> str:
+    return sha256(name.encode()).hexdigest()[:16]
 
 
 def _cut(
-    document: Document, corpus: str, settings: PassageSettings, count_tokens: TokenCounter
+    document: Document, source: SourceDocument, settings: PassageSettings, count_tokens: TokenCounter
 ) -> tuple[NoteRow, list[PoolPassage]]:
-    metadata = document.metadata
-    source = SourceDocument(
-        corpus=corpus,
-        doc_id=document.doc_id,
-        licence=str(metadata.get("licence") or ""),
-        url=str(metadata.get("url") or ""),
-        group=str(metadata.get("group") or ""),
-    )
     cut = split_document(document, settings, count_tokens)
-    passages = [
-        PoolPassage(f"{document.doc_id}#{passage.number}", passage_text(passage), source) for passage in cut
-    ]
+    ids = [f"{source.doc_id}#{passage.number}" for passage in cut]
+    pool = [PoolPassage(name, passage_text(passage), source) for name, passage in zip(ids, cut, strict=True)]
     places = tuple(
-        NotePassage(passage_id=f"{document.doc_id}#{passage.number}", start=passage.start, end=passage.end)
-        for passage in cut
+        NotePassage(passage_id=name, start=passage.start, end=passage.end)
+        for name, passage in zip(ids, cut, strict=True)
     )
+    language = language_of(document.metadata)
     note = NoteRow(
-        title=document.title,
-        text=document.text,
-        language=language_of(metadata),
-        passages=places,
-        source=source,
+        title=document.title, text=document.text, language=language, passages=places, source=source
     )
-    return note, passages
+    return note, pool

@@ -7,7 +7,7 @@ import tomllib
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,7 +18,7 @@ from pipeline.records import QueryKind
 class Table(BaseModel):
     """One table of a recipe file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LlmTable(Table):
@@ -65,29 +65,44 @@ class GenerateTable(Table):
     """What is asked about which notes.
 
     `min_alignment` (0 to 100, rapidfuzz's partial ratio) is how closely a quotation must match the note.
-    Notes are taken in an order shuffled by `order_seed`: a longer run begins with a shorter one's notes.
+    Notes are taken in an order shuffled by `order_seed`: a longer run begins with a shorter one's notes. With
+    `hide_ids`, the ids and groups of notes are replaced by hashes and their addresses left out: for notes
+    whose ids are record numbers.
     """
 
     mode: Mode = Mode.SIX
     prompt: str = "six"
-    queries: dict[QueryKind, int] = Field(
-        default={QueryKind.KEYWORD: 2, QueryKind.QUESTION: 2, QueryKind.MANAGEMENT: 2}
+    queries: dict[QueryKind, Annotated[int, Field(ge=1, le=50)]] = Field(
+        default={QueryKind.KEYWORD: 2, QueryKind.QUESTION: 2, QueryKind.MANAGEMENT: 2}, min_length=1
     )
     licences: tuple[str, ...] = ()
     languages: tuple[str, ...] = ("en",)
-    min_characters: int = 200
-    max_characters: int = 6_000
+    min_characters: int = Field(default=200, ge=1)
+    max_characters: int = Field(default=6_000, ge=1)
+    hide_ids: bool = False
     min_alignment: float = Field(default=90, ge=50, le=100)
-    min_evidence_characters: int = 20
+    min_evidence_characters: int = Field(default=20, ge=0)
     order_seed: int = 13
+
+    @model_validator(mode="after")
+    def _some_note_fits(self) -> Self:
+        if self.min_characters > self.max_characters:
+            raise ValueError("min_characters is above max_characters")
+        return self
 
 
 class PassagesTable(Table):
     """How notes are cut into the passages that are positives and negatives."""
 
-    max_tokens: int = 200
-    overlap_tokens: int = 40
+    max_tokens: int = Field(default=200, ge=1)
+    overlap_tokens: int = Field(default=40, ge=0)
     tokenizer: str = "minilm"
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Self:
+        if self.overlap_tokens >= self.max_tokens:
+            raise ValueError("overlap_tokens is not below max_tokens")
+        return self
 
 
 class RoundTripSearch(StrEnum):
@@ -200,7 +215,10 @@ def load_recipe(name: str) -> Recipe:
     if path.suffix == ".toml":
         if not path.is_file():
             raise UsageError(f"there is no recipe file {path}")
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"recipe {path} is not UTF-8 text") from None
     else:
         names = sorted(entry.name.removesuffix(".toml") for entry in shipped.iterdir())
         if name not in names:

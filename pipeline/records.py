@@ -56,7 +56,8 @@ class GeneratedRow(Row):
     """A query that an LLM wrote about a note, and the words of the masked note that answer it.
 
     `evidence` is the note's own text, characters `start` to `end`; `alignment` (0 to 100) says how closely
-    the LLM quoted it, 100 being word for word. `passage_id` is the passage of the pool that holds it.
+    the LLM quoted it, 100 being word for word, and is `None` where the evidence was given to it.
+    `passage_id` is the passage of the pool that holds it.
     `relevance` (1 to 5) is the LLM's own rating.
     """
 
@@ -66,7 +67,7 @@ class GeneratedRow(Row):
     evidence: str = Field(min_length=1)
     start: int = Field(ge=0)
     end: int
-    alignment: float = Field(ge=0, le=100)
+    alignment: float | None = Field(ge=0, le=100)
     relevance: int = Field(ge=1, le=5)
     passage_id: str
     source: SourceDocument
@@ -101,6 +102,14 @@ class PairRow(Row):
     checks: dict[str, float] = Field(default_factory=dict)
     source: SourceDocument
     llm: LlmCall | None = None
+
+
+class JudgedRow(Row):
+    """A judgement that made no pair, `grade` being below what counts as relevant; 0 is not relevant at all."""
+
+    query_id: str
+    passage_id: str
+    grade: int
 
 
 class DroppedRow(Row):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from medsearch.errors import UsageError
+from filelock import FileLock, Timeout
+
+from medsearch.errors import MedsearchError, UsageError
 from medsearch.index.manifest import replace_file
 from pipeline.recipe import Recipe, load_recipe, parse_kept
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ class RunFolder:
     def pairs(self) -> Path:
         """What `filter` keeps, or `convert` makes: `PairRow`."""
         return self.path / "pairs.jsonl"
+
+    @property
+    def judged(self) -> Path:
+        """Judgements below the relevant grade, which `convert` keeps for mining: `JudgedRow`."""
+        return self.path / "judged.jsonl"
 
     @property
     def dropped(self) -> Path:
@@ -112,6 +122,22 @@ class RunFolder:
         if not self._recipe_file.is_file():
             self.keep(recipe)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the run for one process: stages read what others write.
+
+        Raises:
+            MedsearchError: another process has it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.path / "run.lock", timeout=0):
+                yield
+        except Timeout:
+            raise MedsearchError(
+                f"{self.path} is being used by another process: wait for it, or stop it, then try again"
+            ) from None
+
     @property
     def _recipe_file(self) -> Path:
         return self.path / "recipe.json"
@@ -124,6 +150,9 @@ def open_run(name: str, runs: Path) -> RunFolder:
         UsageError: the name could not be a folder's.
     """
     flat = name.strip().replace("/", "-")
-    if not _NAME.fullmatch(flat):
-        raise UsageError(f"{name!r} is no name for a run: use letters, digits, '.', '_' and '-'")
+    if not _NAME.fullmatch(flat) or len(flat) > _LONGEST_NAME:
+        raise UsageError(
+            f"{flat[:_LONGEST_NAME]!r} is no name for a run: give one with --run, of up to {_LONGEST_NAME} "
+            "letters, digits, '.', '_' and '-'"
+        )
     return RunFolder(runs / flat)

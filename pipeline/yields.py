@@ -35,7 +35,7 @@ class Yield:
         self.seconds += other.seconds
 
     def record(self) -> dict[str, object]:
-        """As JSON; what is zero or empty is left out."""
+        """As JSON; but for the first two, what is zero or empty is left out."""
         record: dict[str, object] = {
             "taken": self.taken,
             "kept": self.kept,
@@ -46,7 +46,7 @@ class Yield:
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
         }
-        return {name: value for name, value in record.items() if value}
+        return {name: value for name, value in record.items() if value or name in ("taken", "kept")}
 
     @classmethod
     def from_record(cls, record: dict[str, object]) -> Yield:

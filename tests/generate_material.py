@@ -136,7 +136,7 @@ def run_all(folder: Path, url: str, mode: str, notes: int, limit: int) -> tuple[
     run = RunFolder(folder / "run")
     heard = Heard()
     prepared = prepare_notes(
-        write_notes(folder, notes), run, chosen, NoteTools(NameMasker(), count_words), heard
+        write_notes(folder, notes), run, chosen, NoteTools(NameMasker(), count_words, "1"), heard
     )
     prompt = load_prompt(mode)
     servers = ServerSettings(

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = ConvertRequest(
         location, arguments.split, arguments.min_grade, arguments.licence, strict=arguments.strict
     )
-    total = convert_corpus(request, folder, TerminalProgress(), restart=arguments.restart)
+    with folder.held():
+        total = convert_corpus(request, folder, TerminalProgress(), restart=arguments.restart)
     show_yield("convert", folder, total, ("judgements", "pairs"), as_json=arguments.json)
     return 0

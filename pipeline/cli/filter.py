@@ -20,7 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Filter, and say what came of it."""
     settings = PipelineSettings.from_environment()
     folder = existing_run(arguments.run, settings)
-    recipe = folder.recipe_with("filter", arguments.recipe)
-    total = filter_run(folder, recipe, settings.search, TerminalProgress(), restart=arguments.restart)
+    with folder.held():
+        recipe = folder.recipe_with("filter", arguments.recipe)
+        total = filter_run(folder, recipe, settings.search, TerminalProgress(), restart=arguments.restart)
     show_yield("filter", folder, total, ("queries", "queries kept"), as_json=arguments.json)
     return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from medsearch.cli.terminal import TerminalProgress, positive_int
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.tokens import token_counter
-from medsearch.errors import UsageError
+from medsearch.errors import MedsearchError, UsageError
 from medsearch.protocols import Progress
 from pipeline.cli.stage import add_recipe_argument, add_run_arguments, show_yield
 from pipeline.generate import Generator, generate, generation_plan
@@ -18,7 +18,7 @@ from pipeline.journal import digest
 from pipeline.llm.check import check_servers
 from pipeline.llm.client import LlmClient
 from pipeline.llm.server import ServerSettings, Structured
-from pipeline.masking.masker import Masker
+from pipeline.masking.masker import Masker, masking_version
 from pipeline.notes import NoteTools, prepare_notes
 from pipeline.prompting import Prompt, load_prompt
 from pipeline.recipe import Recipe
@@ -52,12 +52,18 @@ def run(arguments: argparse.Namespace) -> int:
     progress = TerminalProgress()
     asyncio.run(_look(servers, settings, progress))
     count = token_counter(find_model(recipe.passages.tokenizer, load_registry(settings.search.models)))
-    prepared = prepare_notes(
-        location, folder, recipe, NoteTools(Masker(), count), progress, restart=arguments.restart
-    )
-    folder.keep_first(asked_for)
-    total = asyncio.run(_generate(folder, recipe, prompt, arguments, servers, progress))
-    folder.keep(asked_for)
+    with folder.held():
+        tools = NoteTools(Masker(), count, masking_version())
+        prepared = prepare_notes(location, folder, recipe, tools, progress, restart=arguments.restart)
+        if not prepared.kept:
+            raise MedsearchError(_no_notes(location.name, prepared))
+        if arguments.restart:
+            folder.keep(asked_for)
+        else:
+            folder.keep_first(asked_for)
+        job = _Job(folder, recipe, prompt, servers, progress)
+        total = asyncio.run(job.generate(arguments.notes, settings, restart=arguments.restart))
+        folder.keep(asked_for)
     if not arguments.json:
         show_yield("prepare", folder, prepared, ("notes read", "notes that can be used"), as_json=False)
     show_yield("generate", folder, total, ("queries asked for", "queries kept"), as_json=arguments.json)
@@ -100,16 +106,24 @@ async def _look(servers: ServerSettings, settings: PipelineSettings, progress: P
             progress.say(state.warning)
 
 
-async def _generate(
-    folder: RunFolder,
-    recipe: Recipe,
-    prompt: Prompt,
-    arguments: argparse.Namespace,
-    servers: ServerSettings,
-    progress: Progress,
-) -> Yield:
-    remote = PipelineSettings.from_environment().allow_remote
-    plan = generation_plan(recipe, prompt, digest(folder.notes))
-    async with LlmClient(servers, allow_remote=remote, say=progress.say) as llm:
-        generator = Generator(llm, recipe, prompt)
-        return await generate(folder, generator, plan, arguments.notes, progress, restart=arguments.restart)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    folder: RunFolder
+    recipe: Recipe
+    prompt: Prompt
+    servers: ServerSettings
+    progress: Progress
+
+    async def generate(self, notes: int, settings: PipelineSettings, *, restart: bool) -> Yield:
+        plan = generation_plan(self.recipe, self.prompt, digest(self.folder.notes))
+        say = self.progress.say
+        async with LlmClient(self.servers, allow_remote=settings.allow_remote, say=say) as llm:
+            generator = Generator(llm, self.recipe, self.prompt)
+            return await generate(self.folder, generator, plan, notes, self.progress, restart=restart)
+
+
+def _no_notes(corpus: str, prepared: Yield) -> str:
+    why = (
+        "; ".join(f"{count:,} {reason}" for reason, count in prepared.dropped.most_common()) or "it is empty"
+    )
+    return f"no note of {corpus} can be used ({why}): see [generate] in the recipe"

@@ -20,7 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Mine, and say what came of it."""
     settings = PipelineSettings.from_environment()
     folder = existing_run(arguments.run, settings)
-    recipe = folder.recipe_with("mine", arguments.recipe)
-    total = mine_run(folder, recipe, settings.search, TerminalProgress(), restart=arguments.restart)
+    with folder.held():
+        recipe = folder.recipe_with("mine", arguments.recipe)
+        total = mine_run(folder, recipe, settings.search, TerminalProgress(), restart=arguments.restart)
     show_yield("mine", folder, total, ("pairs", "triplets"), as_json=arguments.json)
     return 0

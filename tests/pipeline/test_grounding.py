@@ -65,7 +65,7 @@ def test_what_the_note_does_not_say_is_refused(invented: str) -> None:
 
 
 def test_the_threshold_decides() -> None:
-    wrong = "He was given heparin 500 mg and underwent primary bypass of the right coronary artery."
+    wrong = "He was given heparin 300 mg and underwent primary bypass of the right coronary artery."
     place = ground(wrong, NOTE, min_alignment=50)
     assert place is not None
     assert 50 < place.alignment < 90
@@ -73,21 +73,37 @@ def test_the_threshold_decides() -> None:
     assert found(wrong, place.alignment + 0.2) is None
 
 
-@given(start=st.integers(0, len(NOTE) - 30), length=st.integers(20, 80), seed=st.integers(0, 99))
+@pytest.mark.parametrize(
+    "misquoted",
+    [
+        "He was given aspirin 200 mg and underwent primary angioplasty of the right coronary artery.",
+        "He was not given aspirin 300 mg and underwent primary angioplasty of the right coronary artery.",
+        "A 53-year-old man had crushing chest pain for two hours.",
+    ],
+)
+def test_another_number_or_negation_is_another_statement_however_close_the_letters(misquoted: str) -> None:
+    assert found(misquoted, 80) is None
+
+
+WORDS = (
+    "The woman had crushing chest pain on the stairs and while she was reading. The tracing showed a raised "
+    "segment, and she was given aspirin before she underwent angioplasty of the right coronary artery."
+)
+
+
+@given(start=st.integers(0, len(WORDS) - 40), length=st.integers(20, 80), seed=st.integers(0, 99))
 def test_any_stretch_of_the_note_is_found_where_it_is_with_one_letter_changed_too(
     start: int, length: int, seed: int
 ) -> None:
-    stretch = NOTE[start : start + length].strip()
-    place = ground(stretch, NOTE, min_alignment=90)
+    stretch = WORDS[start : start + length].strip()
+    place = ground(stretch, WORDS, min_alignment=90)
     assert place is not None
     assert place.alignment == 100
-    kept = " ".join(NOTE[place.start : place.end].split())
-    assert " ".join(stretch.split()) in kept
-    if len(stretch) >= 20:
-        at = random.Random(seed).randrange(len(stretch))
-        place = ground(stretch[:at] + "~" + stretch[at + 1 :], NOTE, min_alignment=90)
-        assert place is not None
-        assert place.alignment >= 90
+    assert stretch in WORDS[place.start : place.end]
+    at = random.Random(seed).randrange(len(stretch))
+    place = ground(stretch[:at] + "~" + stretch[at + 1 :], WORDS, min_alignment=90)
+    assert place is not None
+    assert place.alignment >= 90
 
 
 def test_letters_that_change_length_in_lower_case_do_not_move_the_place() -> None:

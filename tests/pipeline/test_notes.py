@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from fakes import Heard
-from generate_material import NameMasker, count_words, note_text, recipe
+from generate_material import Masked, NameMasker, count_words, note_text, recipe
 
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.errors import MedsearchError
+from medsearch.types import Document
 from pipeline.journal import PlanChangedError, read_rows
-from pipeline.notes import NoteRow, NoteTools, prepare_notes
+from pipeline.notes import NoteRow, NoteTools, _masked, prepare_notes
 from pipeline.pool import read_pool
 from pipeline.recipe import Recipe
 from pipeline.run_folder import RunFolder
@@ -28,7 +29,7 @@ def prepare(
     table = chosen.generate.model_copy(update={"licences": ("CC BY",), "max_characters": 900, **generate})
     chosen = Recipe.model_validate({**chosen.model_dump(), "generate": table.model_dump()})
     run, heard = RunFolder(folder / "run"), Heard()
-    tools = NoteTools(NameMasker(), count_words)
+    tools = NoteTools(NameMasker(), count_words, "1")
     return (
         prepare_notes(find_corpus("notes", (folder,)), run, chosen, tools, heard, restart=restart),
         run,
@@ -80,7 +81,36 @@ def test_bad_records_are_set_aside_with_their_line(tmp_path: Path) -> None:
     kept = (run.path / "rejects.jsonl").read_text()
     assert "corpus.jsonl:2" in kept
     assert "corpus.jsonl:3" in kept
-    assert any("corpus.jsonl:2" in line for line in heard.lines)
+    assert any("2 bad records set aside" in line for line in heard.lines)
+
+
+def test_a_name_in_the_title_is_known_in_the_text_and_breaks_of_lines_do_not_part_them() -> None:
+    class Whole:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def mask(self, text: str, /) -> Masked:
+            self.seen.append(text)
+            return Masked(text.replace("Smith", "[NAME]"), {"name": 2})
+
+    masker = Whole()
+    masked, found = _masked(Document("d", "Smith\n\nof York", "He saw Smith.\n\nHe left."), masker)
+    assert (masked.title, masked.text) == ("[NAME] of York", "He saw [NAME].\n\nHe left.")
+    assert found == {"name": 2}
+    assert len(masker.seen) == 1
+
+
+def test_ids_can_be_hidden(tmp_path: Path) -> None:
+    given = {
+        **record("MRN4471902"),
+        "metadata": {"licence": "CC BY", "url": "https://h/4471902", "group": "ward"},
+    }
+    _, run, _ = prepare(tmp_path, [given], hide_ids=True)
+    everything = "".join(file.read_text() for file in run.path.rglob("*.jsonl"))
+    assert "4471902" not in everything
+    assert '"ward"' not in everything
+    (note,) = read_rows(run.notes, NoteRow)
+    assert len(note.source.doc_id) == len(note.source.group) == 16
 
 
 def test_a_second_time_nothing_is_done_and_another_corpus_is_refused(tmp_path: Path) -> None:

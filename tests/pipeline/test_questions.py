@@ -15,7 +15,8 @@ from pipeline.records import QueryKind, SourceDocument
 
 
 def note(text: str, title: str = "") -> NoteRow:
-    cut, _ = _cut(Document("d1", title, text), "c", PassageSettings(30, 5, "words"), count_words)
+    source = SourceDocument(corpus="c", doc_id="d1")
+    cut, _ = _cut(Document("d1", title, text), source, PassageSettings(30, 5, "words"), count_words)
     return cut
 
 

@@ -34,6 +34,11 @@ def test_a_shipped_recipe_is_valid_and_its_prompt_is_for_its_mode(name: str) -> 
         (GOOD + "[filter]\nround_trip_k = 0\n", r"filter\.round_trip_k"),
         (GOOD + "[generate]\nmode = 'seven'\n", r"generate\.mode: input should be 'six' or 'one'"),
         (GOOD + "[mine]\nsource = 'magic'\n", r"mine\.source"),
+        (GOOD + "temperature = inf\n", r"llm\.temperature"),
+        (GOOD + "[generate]\nqueries = {}\n", r"generate\.queries"),
+        (GOOD + "[generate]\nqueries = {keyword = 0}\n", r"generate\.queries\.keyword"),
+        (GOOD + "[generate]\nmin_characters = 9\nmax_characters = 8\n", "min_characters is above"),
+        (GOOD + "[passages]\nmax_tokens = 10\noverlap_tokens = 10\n", "overlap_tokens is not below"),
         ("= 1", "recipe r is not TOML"),
     ],
 )
