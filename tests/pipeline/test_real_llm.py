@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -35,7 +36,7 @@ mode = "one"
 prompt = "one_text"
 min_characters = 100
 [filter]
-round_trip_k = 1000
+round_trip_searches = []
 max_copy = 1.0
 min_relevance = 1
 [mine]
@@ -78,7 +79,8 @@ def recipe(python: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -
         _wait_for(port, server, folder / "server.log")
         yield file
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it never came up
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
         log.close()
 
