@@ -17,14 +17,14 @@ from pipeline.records import QueryKind
 
 
 class Written(BaseModel):
-    """One query as the LLM wrote it; `passage` is empty where the evidence was given to it."""
+    """One query as the LLM wrote it; `passage` is empty where the evidence was given to it, and only there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: QueryKind
     query: str = Field(min_length=3, max_length=300)
     passage: str = Field(default="", max_length=2_000)
-    relevance: int = Field(ge=1, le=5)
+    relevance: int = Field(ge=1, le=5, strict=True)
 
 
 def schema_of(prompt: Prompt, kinds: dict[QueryKind, int]) -> dict[str, object] | None:
@@ -60,9 +60,12 @@ def checker(prompt: Prompt, kinds: dict[QueryKind, int]) -> Callable[[str], tupl
     if prompt.answer == "text":
         return lambda text: (_from_text(text, next(iter(kinds))),)
     if prompt.mode is Mode.ONE:
-        return lambda text: (_from_json({**_parsed(text), "kind": next(iter(kinds))}),)
+        return lambda text: (_quoting({**_parsed(text), "kind": next(iter(kinds))}),)
     return lambda text: _six(_parsed(text), kinds)
 
+
+_UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+"""Control characters, and what stands for a character that came broken."""
 
 _LINE = re.compile(r"^\s*(query|relevance)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 
@@ -82,7 +85,8 @@ def _from_text(text: str, kind: QueryKind) -> Written:
 def _parsed(text: str) -> dict[str, Any]:
     try:
         answer = json.loads(text)
-    except ValueError:
+        json.dumps(answer, ensure_ascii=False).encode()  # fails on half a surrogate pair, given as an escape
+    except (ValueError, RecursionError):
         raise InvalidAnswerError("It is not valid JSON.") from None
     if not isinstance(answer, dict):
         raise InvalidAnswerError("It must be one JSON object.")
@@ -93,13 +97,20 @@ def _six(answer: dict[str, Any], kinds: dict[QueryKind, int]) -> tuple[Written, 
     queries = answer.get("queries")
     if not isinstance(queries, list) or set(answer) != {"queries"}:
         raise InvalidAnswerError("The object must have one member, 'queries', which is a list.")
-    written = tuple(_from_json(query) for query in queries)
+    written = tuple(_quoting(query) for query in queries)
     found = Counter(query.kind for query in written)
     for kind, count in kinds.items():
         if found[kind] != count:
             raise InvalidAnswerError(f"{count} queries of kind {kind} are wanted, not {found[kind]}.")
     if len(written) != sum(kinds.values()):
         raise InvalidAnswerError(f"{sum(kinds.values())} queries are wanted, not {len(written)}.")
+    return written
+
+
+def _quoting(record: object) -> Written:
+    written = _from_json(record)
+    if not any(letter.isalnum() for letter in written.passage):
+        raise InvalidAnswerError("passage: The words of the note that answer the query are missing.")
     return written
 
 
@@ -112,4 +123,6 @@ def _from_json(record: object) -> Written:
         raise InvalidAnswerError(f"{where}: {first['msg']}.") from None
     if not any(letter.isalpha() for letter in written.query):
         raise InvalidAnswerError("The query must have words.")
+    if _UNFIT.search(written.query):
+        raise InvalidAnswerError("The query must not hold control characters or broken ones.")
     return written

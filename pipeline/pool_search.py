@@ -78,8 +78,14 @@ class PoolSearch:
 
     def hybrid(self, queries: Sequence[str], k: int) -> list[list[Found]]:
         """The first `k` of both rankings fused by reciprocal rank, as deep as the product fuses them."""
-        both = (self.dense(queries, FUSION_DEPTH), self.lexical(queries, FUSION_DEPTH))
-        return [self._fused(rankings, k) for rankings in zip(*both, strict=True)]
+        return self.fused(self.dense(queries, FUSION_DEPTH), self.lexical(queries, FUSION_DEPTH), k)
+
+    def fused(
+        self, dense: Sequence[Sequence[Found]], lexical: Sequence[Sequence[Found]], k: int
+    ) -> list[list[Found]]:
+        """As `hybrid`, of rankings made before; what stands below the depth that it fuses does not count."""
+        rankings = zip(dense, lexical, strict=True)
+        return [self._fused([found[:FUSION_DEPTH] for found in each], k) for each in rankings]
 
     def vectors(self, numbers: Sequence[int]) -> Vectors:
         """Vectors of these passages, shape (len(numbers), dim)."""

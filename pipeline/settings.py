@@ -38,6 +38,16 @@ class PipelineSettings:
         )
 
     def over(self, recipe: Recipe) -> Recipe:
-        """The recipe with the servers and the model of the environment, where it names any."""
-        changes = {"model": self.model or recipe.llm.model, "servers": self.servers or recipe.llm.servers}
-        return recipe.model_copy(update={"llm": recipe.llm.model_copy(update=changes)})
+        """The recipe with the servers and the model of the environment, where it names any.
+
+        Another model than the recipe's is not served from the recipe's weights: its name says what is.
+        """
+        model = self.model or recipe.llm.model
+        changes = {"model": model, "servers": self.servers or recipe.llm.servers}
+        weights = recipe.serve.weights if model == recipe.llm.model else ""
+        return recipe.model_copy(
+            update={
+                "llm": recipe.llm.model_copy(update=changes),
+                "serve": recipe.serve.model_copy(update={"weights": weights}),
+            }
+        )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10.0
 _WORDS = 500
+_MOST_TOKENS = 1 << 40
 _NOT_OPENAI = "its answer is not one of an OpenAI-compatible server"
 
 T = TypeVar("T")
@@ -46,7 +47,10 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An LLM's answer; `truncated` when it was cut off at `max_tokens`."""
+    """An LLM's answer; `truncated` when it was cut off at `max_tokens`.
+
+    `text` and `model` can be written as UTF-8: for half a surrogate pair there stands U+FFFD.
+    """
 
     text: str
     truncated: bool
@@ -126,7 +130,7 @@ class Connections:
         listed = found.get("data") if isinstance(found, dict) else None
         if not isinstance(listed, list):
             raise PassingError("its list of models is not one of an OpenAI-compatible server")
-        return tuple(str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one)
+        return tuple(_whole(str(one["id"])) for one in listed if isinstance(one, dict) and "id" in one)
 
     async def _call(self, server: str, call: Awaitable[T], timeout_s: float) -> T:
         """Await `call`; errors are re-raised without their cause, whose text may quote the request."""
@@ -142,7 +146,7 @@ class Connections:
             raise PassingError(_connection_trouble(error)) from None
         except APIStatusError as error:
             raise _status_trouble(error, server, self._settings.model) from None
-        except (APIError, ValueError):
+        except (APIError, ValueError, RecursionError):  # the last: brackets in brackets, thousands deep
             raise PassingError(_NOT_OPENAI) from None
 
 
@@ -158,10 +162,10 @@ def _completion(answer: ChatCompletion, server: str, model: str) -> Completion:
         raise PassingError(_NOT_OPENAI)
     usage = getattr(answer, "usage", None)
     return Completion(
-        text=text,
+        text=_whole(text),
         truncated=truncated,
         server=server,
-        model=str(getattr(answer, "model", None) or model),
+        model=_whole(str(getattr(answer, "model", None) or model)),
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
@@ -169,7 +173,12 @@ def _completion(answer: ChatCompletion, server: str, model: str) -> Completion:
 
 def _count(usage: object, name: str) -> int:
     value = getattr(usage, name, 0)
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else 0
+
+
+def _whole(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair: JSON can carry those, UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _connection_trouble(error: APIConnectionError) -> str:
@@ -205,7 +214,7 @@ def _status_trouble(error: APIStatusError, server: str, model: str) -> Exception
 def _words(error: APIStatusError) -> str:
     body = error.body
     said = body.get("message") or body.get("detail") if isinstance(body, dict) else body
-    return " ".join(str(said or "").split())[:_WORDS]
+    return _whole(" ".join(str(said or "").split())[:_WORDS])
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

@@ -37,7 +37,11 @@ class Trouble(StrEnum):
     REFUSED_BY_SERVER = "refused_by_server"
     """The server refuses this request, but not others: too long a context, for instance."""
     UNREACHABLE = "unreachable"
-    """Every attempt at this request failed though servers were answering others: worth asking again later."""
+    """Every attempt at this request failed though servers were answering others.
+
+    Another day it might be answered, but nothing asks again by itself: a question that was set aside for this
+    stays so unless its stage is started anew (`--restart`).
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ medsearch. Quantised weights are taken back to bfloat16: what the quantisation l
 from __future__ import annotations
 
 import argparse
+import fcntl
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +36,7 @@ def find_gguf(source: str) -> Path:
 
 
 def convert(gguf: Path, folder: Path) -> None:
-    """Write the model and its tokenizer, chat template included, to `folder`.
+    """Write the model and its tokenizer, chat template included, to `folder`, which must not be there.
 
     transformers (5.19) does not save a model that it loaded from GGUF, since it takes it for quantised: so
     the weights are copied into a fresh model of the same shape.
@@ -56,16 +58,34 @@ def convert(gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def make(source: str, folder: Path) -> None:
+    """See that `folder` is there and complete: it is filled beside its place, and moved there when it is done.
+
+    Two processes that want the same folder take turns, so the second finds it made.
+
+    Raises:
+        FileNotFoundError: as `find_gguf`.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return
+        gguf = find_gguf(source)
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        convert(gguf, partial)
+        partial.rename(folder)
+
+
 def main() -> int:
     """Convert as the command line says; 0 when the folder is there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", help="a GGUF file, or package:<module> for one in an installed package")
     parser.add_argument("folder", type=Path, help="where the Hugging Face folder is made")
     arguments = parser.parse_args()
-    if (arguments.folder / "config.json").is_file():
-        return 0
     try:
-        convert(find_gguf(arguments.source), arguments.folder)
+        make(arguments.source, arguments.folder)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1

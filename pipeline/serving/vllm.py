@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,16 +42,23 @@ def server_of(recipe: Recipe, python: Path, cache: Path) -> Server:
             f"{python} is not there: `make llm` installs vLLM into a virtual environment of its own; another "
             "one's Python can be named in MEDSEARCH_LLM_PYTHON"
         )
-    address = urlsplit(recipe.llm.servers[0])
-    if address.hostname not in ("127.0.0.1", "localhost", "::1") or address.port is None:
-        raise UsageError(
-            f"{recipe.llm.servers[0]} is not a port of this machine: it cannot be served from here"
-        )
+    host, port = _address(recipe.llm.servers[0])
     weights = _weights(recipe.serve.weights or recipe.llm.model, python, cache)
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", weights, "--served-model-name", recipe.llm.model]
-    command += ["--host", "127.0.0.1", "--port", str(address.port), *_options(recipe.serve)]
+    command += ["--host", host, "--port", str(port), *_options(recipe.serve)]
     return Server(python, tuple(command), _environment(recipe.serve, offline=Path(weights).is_dir()))
+
+
+def _address(server: str) -> tuple[str, int]:
+    try:
+        address = urlsplit(server)
+        host, port = address.hostname, address.port
+    except ValueError:
+        host, port = None, None
+    if host not in ("127.0.0.1", "localhost", "::1") or not port:
+        raise UsageError(f"{server} is not a port of this machine: it cannot be served from here")
+    return ("::1" if host == "::1" else "127.0.0.1"), port
 
 
 def _options(serve: ServeTable) -> list[str]:
@@ -77,15 +85,27 @@ def _weights(source: str, python: Path, cache: Path) -> str:
     """A folder or hub name that vLLM takes; GGUF weights are turned into a folder of the cache first."""
     if not source.startswith(GGUF):
         return source
-    folder = cache / "llm" / Path(source.partition(":")[2]).name
+    folder = cache / "llm" / _folder_name(source)
     script = Path(__file__).with_name("gguf_folder.py")
     done = subprocess.run(
         [str(python), str(script), source.removeprefix("gguf:"), str(folder)],
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
     )
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise MedsearchError(f"the weights {source} cannot be turned into a folder for vLLM: {last[0]}")
     return str(folder)
+
+
+def _folder_name(source: str) -> str:
+    """A name that no other weights have: a package's is its own, a file's is its place, size and time."""
+    kind, _, name = source.partition(":")
+    if kind == "package":
+        return name
+    file = Path(name).resolve()
+    found = file.stat() if file.is_file() else None
+    key = f"{file}:{found.st_size}:{found.st_mtime_ns}" if found else str(file)
+    return f"{file.name}-{sha256(key.encode()).hexdigest()[:12]}"

@@ -92,7 +92,12 @@ def test_the_schema_admits_the_good_answer_and_refuses_a_short_one() -> None:
     assert schema is not None
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(six(), schema)
-    for wrong in ({"queries": six()["queries"][:5]}, six(kind="judged"), six(relevance=0), {**six(), "more": 1}):
+    for wrong in (
+        {"queries": six()["queries"][:5]},
+        six(kind="judged"),
+        six(relevance=0),
+        {**six(), "more": 1},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
     assert schema_of(load_prompt("one_text"), ONE) is None
