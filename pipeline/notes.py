@@ -18,6 +18,7 @@ from medsearch.corpora.sentences import language_of
 from medsearch.protocols import Progress
 from medsearch.types import Document, PassageSettings
 from pipeline.journal import Journal, open_journal
+from pipeline.masking.kinds import UnmaskableError
 from pipeline.pool import PoolPassage, PoolRow
 from pipeline.recipe import GenerateTable, Recipe
 from pipeline.records import Row, SourceDocument
@@ -158,7 +159,11 @@ def _prepared(
         if reason := _unfit(document, recipe.generate):
             counted.dropped[reason] += 1
             continue
-        masked, found = _masked(document, tools.masker)
+        try:
+            masked, found = _masked(document, tools.masker)
+        except UnmaskableError:
+            counted.dropped["could not be masked in time"] += 1
+            continue
         counted.seen.update({f"masked: {kind}": count for kind, count in found.items()})
         source = _source(document, corpus, hide_ids=recipe.generate.hide_ids)
         note, passages = _cut(masked, source, settings, tools.count_tokens)

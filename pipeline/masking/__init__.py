@@ -15,7 +15,7 @@ eponyms that are no names.
 Masking is a safeguard, not an anonymisation: an unusual name with nothing around it, or a town, can remain.
 """
 
-from pipeline.masking.kinds import Kind, Masked
-from pipeline.masking.masker import Masker
+from pipeline.masking.kinds import Kind, Masked, UnmaskableError
+from pipeline.masking.masker import Masker, masking_version
 
-__all__ = ["Kind", "Masked", "Masker"]
+__all__ = ["Kind", "Masked", "Masker", "UnmaskableError", "masking_version"]

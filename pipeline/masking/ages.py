@@ -11,11 +11,13 @@ _OLD = r"(?:9\d|1[01]\d|12[0-5])"
 _WORDS = r"""(?:ninety(?:[-\s]?(?:one|two|three|four|five|six|seven|eight|nine))?
     |(?:a|one)?\s?hundred(?:[-\s](?:and[-\s])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)"""
 
+_RELATIVES = "mother|father|mum|mom|dad|wife|husband|grandmother|grandfather|brother|sister"
+
 _RULES: tuple[Rule, ...] = (
     rule(
         Kind.AGE,
         rf"""(?<![\w.,/\-])(?P<x>{_OLD}|{_WORDS})(?:[\s\-]*(?:years?|yrs?)[\s\-]*(?:old|of\s+age)\b
-            |[\s\-]*(?:y\.?/?o\b|y\.o\.|yr[\s\-]?old|yo[mf]\b)|[\s\-]+years?[\s\-]+(?:man|woman|male|female|lady|gentleman|patient))""",
+            |[\s\-]*(?:y[\s./\-]{{0,2}}o\b|y\.o\.|yr[\s\-]?old|yo[mf]\b)|[\s\-]+years?[\s\-]+(?:man|woman|male|female|lady|gentleman|patient))""",
     ),
     rule(
         Kind.AGE,
@@ -24,6 +26,12 @@ _RULES: tuple[Rule, ...] = (
     rule(
         Kind.AGE,
         rf"(?<![\w.,/\-])(?P<x>{_OLD})\s?[MFmf](?=\s+(?:with|who|presents?|presenting|admitted|c/o|s/p|h/o)\b)",
+    ),
+    rule(
+        Kind.AGE,
+        rf"""(?:\b(?:he|she|patient|pt|{_RELATIVES})|\[NAME\])(?:\s+(?:is|was)|['\u2019]s)\s+
+            (?:now\s+|almost\s+|nearly\s+)?(?P<x>{_OLD}|{_WORDS})
+            (?=\s*(?:[;!?)\n]|[.,](?!\d)|$|years?\b(?!\s+(?:after|post|since|from|out)))|\s+(?:and|but|now|today)\b)""",
     ),
     rule(Kind.AGE, rf"\bturn(?:s|ed|ing)\s+(?P<x>{_OLD})\b(?!\s*(?:degrees|°))"),
 )

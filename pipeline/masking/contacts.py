@@ -17,6 +17,11 @@ _STREET = r"""(?:Street|Road|Avenue|Lane|Drive|Court|Boulevard|Way|Close|Crescen
     |Dr\b\.?(?=\s*(?:[,;)\n]|$|Apt|Unit)))"""
 _CITY = r"\p{Lu}\p{Ll}+(?:[ -]\p{Lu}\p{Ll}+){0,2}"
 _GAP = r"[ \t]*[\n]?[ \t]*"
+_ROMANCE_STREET = r"""(?:rue|avenue|boulevard|place(?=[ ]d)|impasse|all[ée]e|chemin|quai|calle|via|viale|rua
+    |piazza|corso|avenida|plaza|paseo)"""
+_SMALL_WORD = r"""(?:d[eu]s?|d['\u2019]|de[ ]l['\u2019]|l['\u2019]|la|les?|del(?:la|le)?|dell['\u2019]
+    |dos?|das?|el|los|las)"""
+_POSTCODE = rf"(?:,?{_GAP}\d{{4,5}}\b(?:[ ]{_CITY})?)?"
 _PHONE_LABEL = r"""(?:tel(?:ephone)?|phone|ph|mob(?:ile)?|cell(?:\s?phone)?|fax|pager|beeper|bleep
     |ext(?:ension)?|call(?:ed)?
     |contact(?:ed)?|reach(?:ed|able)?|voicemail|text(?:ed)?|whatsapp|home|work|landline)"""
@@ -47,6 +52,12 @@ _RULES: tuple[Rule, ...] = (
     ),
     rule(
         Kind.PHONE,
+        r"""\b(?:call(?:ed|ing)?|phoned?|ring|rang|text(?:ed)?|contact(?:ed)?|reach(?:ed)?|whatsapp)\s+[^\n\d]{1,40}?
+            \b(?:on|at)\s+(?P<x>\(?\+?\d(?:[ ().\-]{0,2}\d){6,14})(?!\w|/\d)""",
+    ),
+    rule(Kind.PHONE, r"(?<![\w.,/\-])[6-9]\d{4}[ ]\d{5}(?![\w/\-]|[.,]\d)"),
+    rule(
+        Kind.PHONE,
         r"\b(?:ext(?:ension)?|pager|beeper|bleep)\b\.?\s*(?:no\.?|number|\#)?\s*[:\#]?\s*(?P<x>\d{3,6})\b",
     ),
     rule(
@@ -55,6 +66,25 @@ _RULES: tuple[Rule, ...] = (
             (?:(?:\p{{Lu}}[\p{{L}}'\u2019.\-]*|\d{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}}{_STREET}
             (?:\b|(?<=\.))(?:,?{_GAP}(?i:apt|apartment|flat|unit|suite|room|\#)\.?\s*\w{{1,5}}\b)?
             (?:,?{_GAP}{_CITY})?(?:,?{_GAP}(?:{_STATES})\b)?(?:{_GAP}\d{{5}}(?:-\d{{4}})?\b)?""",
+        any_case=False,
+    ),
+    rule(
+        Kind.ADDRESS,
+        rf"""(?<![\w/.,\-])\d{{1,4}}(?:[ ]?(?:bis|ter))?,?[ ](?i:{_ROMANCE_STREET})[ ]
+            (?:{_SMALL_WORD}[ ]?){{0,2}}{_CITY}{_POSTCODE}""",
+        any_case=False,
+    ),
+    rule(
+        Kind.ADDRESS,
+        rf"""\b(?:Calle|Via|Rua|Viale|Corso|Piazza|Avenida|Plaza|ulica|ul\.)[ ]
+            (?:{_SMALL_WORD}[ ]?){{0,2}}{_CITY},?[ ](?:n\.?[°º]?[ ]?)?\d{{1,4}}\b
+            (?![.,]\d|[ ]?(?:mg|ml|mm|cm|%)){_POSTCODE}""",
+        any_case=False,
+    ),
+    rule(
+        Kind.ADDRESS,
+        rf"""\b\p{{Lu}}[\p{{L}}\-]+(?:stra(?:ß|ss)e|str\.|allee|gasse|platz|straat|laan|plein|gatan|vägen|gade|vej)
+            [ ]\d{{1,4}}[ ]?[a-zA-Z]?\b(?![.,]\d|[ ]?(?:mg|ml|mm|cm|%)){_POSTCODE}""",
         any_case=False,
     ),
     rule(Kind.ADDRESS, rf"\b{_CITY},?{_GAP}(?:{_STATES})[ \n]+\d{{5}}(?:-\d{{4}})?\b", any_case=False),

@@ -25,6 +25,9 @@ _TIME = r"""(?:(?:\s*,\s*|\s+at\s+|\s+|T)\d{1,2}[:.h]\d{2}(?::\d{2}(?:\.\d+)?)?
 _NO_UNIT = r"""(?!\s*(?:mg|mcg|µg|μg|ug|g|kg|ml|cc|l|mm|cm|m|mmhg|mmol|iu|units?|%|x|\u00d7|days?|weeks?
     |wks?|months?
     |years?|hours?|hrs?|h|minutes?|min|seconds?|patients?|cases|tablets?|times|copies|mice|percent)\b|\s*%)"""
+_ON_A_DAY = r"""(?:removed|admitted|readmitted|discharged|seen|reviewed|operated|started|stopped
+    |commenced|inserted|extubated|intubated|transferred|presented|died|born|scheduled|booked|completed
+    |performed|arrived|returned|delivered|visit(?:ed)?|examined|biopsied)"""
 _START = r"(?<![\w/.\-])"
 _END = r"(?![\w/]|[.\-]\d)"
 
@@ -110,6 +113,17 @@ _RULES: tuple[Rule, ...] = (
             |scale|cm|mm|mg|ml|weeks?|days?|months?|hours?|of\b|on\s+the|for\s+pain|motor|muscle|reflex
             |murmur|patients?|cases))
             (?<!\b[0-5]/5)(?<!\b(?:10|[0-9])/10)""",
+    ),
+    # "5.3.21" may be a version, "15th" a rib: both need words that ask for a day
+    rule(
+        Kind.DATE,
+        rf"""(?:\b(?:on|dated?|since|until|till|dob|lmp|edd|due|{_ON_A_DAY}))\s*:?\s*(?:on\s+)?
+            (?P<x>{_DAY}\.{_MONTH_NUMBER}\.\d\d){_END}{_NO_UNIT}{_TIME}""",
+    ),
+    rule(
+        Kind.DATE,
+        rf"""\b{_ON_A_DAY}(?:\s+home)?\s+(?:on\s+)?(?:the\s+)?(?P<x>{_DAY}(?:st|nd|rd|th))
+            (?=\s*(?:[.;!?)\n]|,(?!\s*\d)|$)|\s+(?:at|for|but|by|because)\b|\s+(?:and|with)\s+(?!\d))""",
     ),
     rule(
         Kind.DATE,

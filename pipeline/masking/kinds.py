@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from medsearch.errors import MedsearchError
+
+
+class UnmaskableError(MedsearchError):
+    """One note could not be searched for identifiers in time, so it must not be used or sent anywhere."""
+
 
 class Kind(StrEnum):
     """A kind of identifier, after the list in HIPAA's Safe Harbor rule (45 CFR 164.514(b)(2))."""

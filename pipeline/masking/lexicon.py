@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 
+import regex
+
 _COMMON = "en_US en_GB"
 _LOCALES = (
     f"{_COMMON} en en_IE en_IN en_PK en_KE en_NG en_NZ "
-    "es_ES es_MX fr_FR de_DE it_IT pl_PL nl_NL sv_SE tr_TR pt_BR"
+    "es_ES es_MX es_AR fr_FR fr_CH fr_DZ de_DE de_AT it_IT pl_PL nl_NL sv_SE tr_TR pt_BR pt_PT no_NO "
+    "da_DK fi_FI cs_CZ sk_SK hu_HU hr_HR sl_SI ro_RO lt_LT id_ID vi_VN ig_NG yo_NG ha_NG sw tw_GH zu_ZA"
+)
+
+_MEDICAL_ENDING = regex.compile(
+    r"(?:itis|omas?|osis|a?emia|pathy|uria|algia|ectomy|plasia|trophy|ism|ian|ese|ic|al|ous|ology)$"
 )
 
 
@@ -36,11 +45,30 @@ class Lexicon:
     def is_name(self, word: str) -> bool:
         """Whether a word is a name and nothing else that a note would say."""
         low = bare(word)
-        return (low in self.given or low in self.family) and low not in self.eponyms
+        return (is_listed(low, self.given) or is_listed(low, self.family)) and low not in self.eponyms
 
     def is_given(self, word: str) -> bool:
         """Whether a word is a given name and nothing else that a note would say."""
-        return bare(word) in self.given and bare(word) not in self.eponyms
+        return is_listed(bare(word), self.given) and bare(word) not in self.eponyms
+
+    def is_listed(self, word: str) -> bool:
+        """Whether a word is in a list of names, even if it is an eponym too."""
+        return is_listed(bare(word), self.given) or is_listed(bare(word), self.family)
+
+    def is_strange(self, word: str) -> bool:
+        """Whether a word, written as a name is, is in no list of other words and has no medical ending."""
+        low = bare(word)
+        others = (self.ordinary, self.stop, self.heads, self.eponyms)
+        return (
+            word[:1].isupper()
+            and not word.isupper()
+            and not (any(low in words for words in others) or _MEDICAL_ENDING.search(low))
+        )
+
+
+def is_listed(low: str, names: Collection[str]) -> bool:
+    """Whether a name, or each part of a double name such as "josé-maría", is in a list."""
+    return low in names or ("-" in low and all(part in names for part in low.split("-")))
 
 
 def bare(word: str) -> str:
@@ -75,4 +103,9 @@ def _faker_names(part: str, locales: str) -> frozenset[str]:
             listed = getattr(provider, key)
             if part in key and not callable(listed):
                 names.update(name.lower() for name in listed if len(name) > 1)
-    return frozenset(names)
+    return frozenset(names | {_without_accents(name) for name in names})
+
+
+def _without_accents(name: str) -> str:
+    letters = unicodedata.normalize("NFD", name)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

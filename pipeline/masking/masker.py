@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from itertools import chain
 
 import regex
 
 from medsearch.errors import MedsearchError
 from pipeline.masking.ages import find_ages
+from pipeline.masking.characters import plain_characters
 from pipeline.masking.contacts import find_contacts
 from pipeline.masking.dates import find_dates
 from pipeline.masking.kinds import Kind, Masked, Span
@@ -21,6 +25,9 @@ Finder = Callable[[str], Iterable[Span]]
 
 _ROUNDS = 5
 """A mask can bring what stood on its two sides together, so a note is masked until nothing more is found."""
+
+_PACKAGES = ("Faker", "phonenumbers", "presidio-analyzer", "regex")
+"""What masks or lists names beside the rules here; another version may mask otherwise."""
 
 _PLACEHOLDER = regex.compile("|".join(sorted({regex.escape(kind.placeholder) for kind in Kind})))
 
@@ -47,17 +54,18 @@ class Masker:
                 name_finder(),
             )
         except ModuleNotFoundError as error:
-            package = (error.name or "presidio_analyzer").split(".")[0]
-            raise MedsearchError(
-                f"masking needs the package {package}: pip install 'medsearch[generate]'"
-            ) from error
+            raise _missing((error.name or "presidio_analyzer").split(".")[0]) from error
 
     def mask(self, text: str) -> Masked:
         """A note with a placeholder such as "[NAME]" for every identifier; masking it again changes nothing.
 
+        The text comes back in plain characters (see `plain_characters`) even where nothing was masked, since
+        an identifier in full-width letters or with invisible marks inside would pass every rule.
+
         Raises:
-            MedsearchError: the note is too long to be searched in time; it must not be sent anywhere.
+            UnmaskableError: the note is too long to be searched in time; it must not be sent anywhere.
         """
+        text = plain_characters(text)
         found: Counter[str] = Counter()
         for _ in range(_ROUNDS):
             spans = _merge(
@@ -68,6 +76,30 @@ class Masker:
             found.update(span.kind.value for span in spans)
             text = _replace(text, spans)
         return Masked(text, dict(found))
+
+
+def masking_version() -> str:
+    """Twelve hexadecimal digits that change with the rules, their words, or the packages they rest on.
+
+    Reads the sources of `pipeline.masking` and the versions of the installed packages; loads neither.
+
+    Raises:
+        MedsearchError: the packages of the extra "generate" are not installed.
+    """
+    digest = hashlib.sha256()
+    folder = files("pipeline.masking")
+    for name in sorted(each.name for each in folder.iterdir() if each.name.endswith((".py", ".toml"))):
+        digest.update(f"{name}\n{folder.joinpath(name).read_text(encoding='utf-8')}\n".encode())
+    for package in _PACKAGES:
+        try:
+            digest.update(f"{package} {version(package)}\n".encode())
+        except PackageNotFoundError:
+            raise _missing(package) from None
+    return digest.hexdigest()[:12]
+
+
+def _missing(package: str) -> MedsearchError:
+    return MedsearchError(f"masking needs the package {package}: pip install 'medsearch[generate]'")
 
 
 def _outside_placeholders(text: str, spans: Iterable[Span]) -> Iterator[Span]:

@@ -14,12 +14,19 @@ class Evidence(StrEnum):
 
     CERTAIN = "nothing: a title or a label says that a name follows"
     ONE_KNOWN = "one of the words is in a list of names"
+    STRANGE = "no word is in a list of other words, or has a medical ending"
     LISTED = "one of the words is in a list of names, even if it is an eponym too"
     UNLISTED = "there are two words or more, and none is an ordinary one"
     FAMILY = "the last word is in a list of family names"
     GIVEN_FIRST = "the first word is in a list of given names"
     COMMON = "none: the first word is a very usual given name"
     PAIR = "a given name and a family name together"
+    GIVEN_AND_STRANGE = "a given name, and a word that is in no list of other words"
+
+    @property
+    def sure(self) -> bool:
+        """Whether the place says so well that a name follows that its repeats are names too, word or not."""
+        return self in (Evidence.CERTAIN, Evidence.LISTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ _RUN = rf"""(?P<x>(?:\p{{Lu}}\.{_GAP}?){{0,3}}(?:{_PARTICLE}{_GAP}){{0,2}}
 _ANY = r"\p{L}[\p{L}'\u2019\-]+"
 
 _TITLES = r"""(?:Mr|Mrs|Ms|Mx|Miss|Dr|Drs|Prof|Professor|Doctor|Sir|Dame|Lady|Rev|Reverend
-    |Father|Sister|Nurse|Sgt|Capt|Lt|Col|Maj
+    |Father|Sister|Nurse(?:[ ][Pp]ractitioner)?+|Sgt|Capt|Lt|Col|Maj
     |Judge|Officer|Matron|Midwife|Mister|Messrs|Madam|Rabbi|Imam|Señor|Señora|Sra|Monsieur|Madame|Herr
     |Frau)"""
 _CAPITAL_TITLES = r"(?:MR|MRS|MS|MISS|DR|PROF|DOCTOR|NURSE|SISTER)"
@@ -58,6 +65,12 @@ _NAME_LABELS = r"""(?:(?:patient(?:['\u2019]s)?|full|first|last|middle|maiden|gi
     |nok|next[ ]of[ ]kin|name[ ]of[ ]patient|name)"""
 _PERSON_LABELS = rf"""(?:emergency[ ]contact|informant|carer|guardian|spouse
     |(?:primary|referring|treating|attending|ordering|family|operating)[ ]{_ROLES})"""
+_STAFF = r"""(?:nurse(?:[ ]practitioner)?|practitioner|midwife|physiotherapist|therapist|carer|interpreter
+    |pharmacist|consultant|surgeon|registrar|dietitian|social[ ]worker|case[ ]manager|coordinator|gp|doctor
+    |physician)"""
+_CALL = r"(?:call(?:ed|ing)?|phoned?|ring|rang|text(?:ed)?|contact(?:ed)?|reach(?:ed)?|whatsapp)"
+_CASED = r"\p{Lu}\p{Ll}+(?:['\u2019\-]\p{Lu}\p{Ll}+)*"
+_THING = r"\b(?:technique|method|procedure|device|system|model|drug)"
 _BY = r"""(?:electronically[ ]signed|signed(?:[ ]off)?|dictated|transcribed|typed|verified|authenticated
     |authori[sz]ed
     |reported|reviewed|performed|interpreted|requested|ordered|referred|prepared|written|completed
@@ -118,7 +131,14 @@ _LABELLED = (
     _place(Evidence.CERTAIN, rf"(?<![\w\-])(?i:dear)[ \t]+{_TITLE}{_RUN}"),
     _place(
         Evidence.CERTAIN,
-        rf"""(?i:\b(?:my|his|her|patient['\u2019]s|child['\u2019]s)\s+name\s+is|\b(?:named|nicknamed))\s+
+        rf"\b(?i:{_CALL})[ ](?P<x>{_CASED}(?:[ ]{_CASED}){{0,2}})(?=[ ](?:on|at)[ ](?:[(+]?\d|\[PHONE))",
+    ),
+    _place(
+        Evidence.STRANGE, rf"\b{_STAFF}[ ](?P<x>{_CASED}[ ](?:\p{{Lu}}\.[ ])?(?:{_PARTICLE}[ ])?{_CASED})"
+    ),
+    _place(
+        Evidence.CERTAIN,
+        rf"""(?i:\b(?:my|his|her|patient['\u2019]s|child['\u2019]s)\s+name\s+is|(?<!{_THING}[ ])\b(?:named|nicknamed))\s+
             (?P<x>{_ANY}(?:[ ]\p{{Lu}}[\p{{L}}'\u2019\-]+){{0,2}})""",
     ),
     _place(Evidence.CERTAIN, rf"(?P<x>{_WORD}(?:[ ](?:\p{{Lu}}\.?|{_WORD})){{1,3}}),?[ \n]+{_DEGREES}\b"),
@@ -133,11 +153,13 @@ _LABELLED = (
 
 _ALONE = (
     _place(Evidence.GIVEN_FIRST, rf"\b(?i:{_RELATIVES})[ ]?[,(]?[ \n]?(?P<x>{_WORD}(?:[ ]{_WORD})?)"),
+    _place(Evidence.STRANGE, rf"(?<![\w\-]){_RELATIVES}[ ](?P<x>(?=\p{{L}}{{3}}){_CASED})(?![\p{{L}}\-])"),
     _place(Evidence.GIVEN_FIRST, rf"\b(?i:{_GREETINGS})[ ]?,?[ ](?P<x>{_ANY})"),
     _place(
         Evidence.GIVEN_FIRST, rf"\b(?i:{_ASIDES})[ ]?,[ ](?P<x>{_ANY})(?=[ ]?[,.?!]|[ ](?:i|you|we|so|let)\b)"
     ),
     _place(Evidence.GIVEN_FIRST, rf"\b(?P<x>{_WORD})\s+{_VERBS}\b"),
+    _place(Evidence.GIVEN_AND_STRANGE, rf"\b(?P<x>{_CASED}[ ](?:\p{{Lu}}\.[ ])?{_CASED})"),
     _place(Evidence.GIVEN_FIRST, rf"\b(?P<x>\p{{Lu}}\p{{L}}+)['\u2019]s[ ]{_OWNED}\b"),
 )
 
@@ -156,9 +178,13 @@ _TOGETHER = (
 
 
 def common_name_pattern(names: Collection[str]) -> NamePattern:
-    """The place that is no place: one of these given names anywhere, with the family name that may follow."""
+    """The place that is no place: one of these given names anywhere, with the family name that may follow.
+
+    "Amy" before a number of units is the enzyme amylase.
+    """
     pattern = rf"""(?<![\p{{L}}\-'\u2019.@])(?P<x>\L<names>(?!\p{{L}}|-|['\u2019](?!s\b))
-        (?:[ \t]+(?:\p{{Lu}}\b\.?[ \t]+)?(?:{_WORD}|{_LOWER}))?)"""
+        (?:[ \t]+(?:\p{{Lu}}\b\.?[ \t]+)?(?:{_WORD}|{_LOWER}))?)
+        (?![ \t:=]+\d[\d.,]*[ ]?(?:[kI]?U|[mnpu]?g|mmol)\b)"""
     cased = [form for name in names for form in (name, name.title(), name.upper())]
     return NamePattern(Evidence.COMMON, regex.compile(pattern, regex.VERBOSE | regex.UNICODE, names=cased))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
 import regex
 
 from pipeline.masking.kinds import Kind, Span
-from pipeline.masking.lexicon import Lexicon, bare, load_lexicon
+from pipeline.masking.lexicon import Lexicon, bare, is_listed, load_lexicon
 from pipeline.masking.name_patterns import PATTERNS, TOKEN, Evidence, NamePattern, common_name_pattern
 from pipeline.masking.rules import matches
 
@@ -29,9 +29,10 @@ class NameFinder:
 
     def __call__(self, text: str) -> Iterator[Span]:
         """Every name in a text."""
-        spans = [span for pattern in self.patterns for span in self._by(pattern, text)]
-        yield from spans
-        yield from self._again(text, spans)
+        found = [(span, pattern.evidence) for pattern in self.patterns for span in self._by(pattern, text)]
+        yield from (span for span, _ in found)
+        sure = _words_in(text, (span for span, evidence in found if evidence.sure))
+        yield from self._again(text, _words_in(text, (span for span, _ in found)), sure)
 
     def _by(self, pattern: NamePattern, text: str) -> Iterator[Span]:
         for match in matches(pattern.regex, text, overlapped=pattern.evidence is Evidence.PAIR):
@@ -49,7 +50,8 @@ class NameFinder:
         for word in TOKEN.finditer(text, start, end):
             low = bare(word.group())
             initial = len(low) == 1 and word.group().isupper()
-            if not initial and (low in self.lexicon.stop or (kept and low in self.lexicon.heads)):
+            stop = low in self.lexicon.stop and (kept or not self._surname_after_title(text, word))
+            if not initial and (stop or (kept and low in self.lexicon.heads)):
                 break
             if kept and "\n" in text[kept[-1].end() : word.start()] and not self._goes_on(kept, word.group()):
                 break
@@ -57,6 +59,13 @@ class NameFinder:
         while kept and kept[-1].group() in _PARTICLES:
             kept.pop()
         return kept
+
+    def _surname_after_title(self, text: str, word: regex.Match[str]) -> bool:
+        """Whether a word that mostly ends names is one, as in "Mr. March"."""
+        titled = _OF_A_PERSON.search(text, max(0, word.start() - 8), word.start())
+        low = bare(word.group())
+        listed = low == "march" or low in self.lexicon.surnames | self.lexicon.forenames
+        return titled is not None and listed and word.group().istitle()
 
     def _from(self, text: str, start: int) -> int:
         """Where a name starts whose given name is an ordinary word too, as in "Autumn Mitchell"."""
@@ -76,8 +85,7 @@ class NameFinder:
         return any(bare(word.group()) in self.lexicon.surnames for word in words)
 
     def _known(self, word: str) -> bool:
-        low = bare(word)
-        return self.lexicon.is_name(word) or low in self.lexicon.given | self.lexicon.family
+        return self.lexicon.is_listed(word)
 
     def _holds(self, evidence: Evidence, text: str, words: list[regex.Match[str]]) -> bool:
         """Whether the words are a name, given how much their surroundings say already."""
@@ -90,6 +98,10 @@ class NameFinder:
             return any(self.lexicon.is_name(word) for word in full)
         if evidence is Evidence.LISTED:
             return any(self._known(word) for word in full)
+        if evidence is Evidence.STRANGE:
+            return all(self.lexicon.is_strange(word) for word in full)
+        if evidence is Evidence.GIVEN_AND_STRANGE:
+            return len(full) > 1 and self.lexicon.is_given(full[0]) and self.lexicon.is_strange(full[-1])
         if evidence is Evidence.FAMILY:
             return bare(full[-1]) in self.lexicon.family
         if evidence is Evidence.COMMON:
@@ -103,59 +115,109 @@ class NameFinder:
     def _pair(self, full: list[str]) -> bool:
         """A given name before or after a family name."""
         first, second = full[0], full[1]
+        one, two = bare(first), bare(second)
         listed = self.lexicon.given
-        given = bare(first) in listed or (self._known(first) and bare(second) in listed)
-        return given and (self._known(second) or bare(second) in self.lexicon.surnames)
+        given = is_listed(one, listed) or (self._known(first) and is_listed(two, listed))
+        return given and (self._known(second) or two in self.lexicon.surnames)
 
     def _names_a_thing(self, text: str, words: list[regex.Match[str]], full: list[str]) -> bool:
-        if any(" ".join(bare(w) for w in pair) in self.lexicon.phrases for pair in pairwise(full)):
+        """Whether the words are of a phrase such as "Ivor Lewis", of a "... syndrome", or of a citation."""
+        before = _ANY_WORD_BEFORE.search(text, max(0, words[0].start() - 30), words[0].start())
+        after = [word for word in TOKEN.findall(text[words[-1].end() : words[-1].end() + 40]) if word != "s"]
+        if self._is_phrase([*(before.groups() if before else ()), *full, *after[:1]]):
             return True
-        after = TOKEN.findall(text[words[-1].end() : words[-1].end() + 40])
-        return any(bare(word) in self.lexicon.heads for word in after[:2] if bare(word) != "s")
+        # in "Anna had surgery" what follows the verb does not make a thing of her
+        near = after[:1] if after and _LINKS.fullmatch(after[0]) else after[:2]
+        return any(bare(word) in self.lexicon.heads for word in near) or self._cites(text, words)
+
+    def _cites(self, text: str, words: list[regex.Match[str]]) -> bool:
+        """Whether a work is cited, as in "Mitchell et al." and "Kelly and Mitchell described"."""
+        if _AND_OTHERS.match(text, words[-1].end()):
+            return True
+        start = words[0].start()
+        first, second = (
+            _AND_ANOTHER.match(text, words[-1].end()),
+            _ANOTHER_AND.search(text, max(0, start - 40), start),
+        )
+        cited = first or (second if _DESCRIBED.match(text, words[-1].end()) else None)
+        return cited is not None and bare(cited[1]) in self.lexicon.surnames and self._family(words[-1:])
 
     def _is_phrase(self, full: list[str]) -> bool:
         pairs = pairwise(full)
         return any(f"{bare(first)} {bare(second)}" in self.lexicon.phrases for first, second in pairs)
 
-    def _again(self, text: str, spans: Sequence[Span]) -> Iterator[Span]:
-        """Every other place where a part of a name found stands alone, unless it is a word or an eponym."""
-        parts = {word for span in spans for word in TOKEN.findall(text[span.start : span.end])}
-        alone = sorted({part for part in map(_own, parts) if self._stands_alone(part)})
-        if not alone:
+    def _again(self, text: str, parts: Set[str], sure: Set[str]) -> Iterator[Span]:
+        """Every other place where a part of a name found stands alone.
+
+        An eponym such as "Brown" counts only if a title or label made it sure, and never as "Brown sign".
+        """
+        forms = sorted({form for part in parts for form in self._forms(part, sure=part in sure)})
+        if not forms:
             return
-        either = "|".join(regex.escape(form) for part in alone for form in _forms(part))
+        either = "|".join(map(regex.escape, forms))
         for match in matches(regex.compile(rf"(?<![\p{{L}}\-])(?:{either})(?![\p{{L}}])"), text):
             after = TOKEN.search(
                 text[match.end() : match.end() + 25].removeprefix("'s").removeprefix("\u2019s")
             )
-            if after is None or bare(after.group()) not in self.lexicon.heads:
+            thing = after is not None and bare(after.group()) in self.lexicon.heads
+            eponym = bare(match.group()) in self.lexicon.eponyms | self.lexicon.ordinary
+            if not thing and not (eponym and _GENERAL.match(text, match.end())):
                 yield Span(match.start(), match.end(), Kind.NAME)
 
-    def _stands_alone(self, part: str) -> bool:
+    def _forms(self, part: str, *, sure: bool) -> Iterator[str]:
+        """The ways to write a part of a name that are a name again wherever they stand."""
         low = bare(part)
-        if len(low) < 3 or low in self.lexicon.stop or low in self.lexicon.eponyms:
-            return False
+        if len(low) < (2 if sure else _SHORTEST) or low in self.lexicon.stop or low in _PARTICLES:
+            return
+        listed = low in self.lexicon.surnames | self.lexicon.forenames
         if part.islower():
-            return self.lexicon.is_name(part)
-        return low not in _PARTICLES
+            if self.lexicon.is_name(part):
+                yield part
+            if sure and listed:
+                yield from (part.title(), part.upper())
+        elif len(low) < _SHORTEST:
+            if listed and not part.isupper():
+                yield part
+        elif sure or low not in self.lexicon.eponyms:
+            yield from (part.title(), part, part.upper())
 
 
 def _abbreviates(word: str) -> bool:
     return word.isupper() and len(word) <= _LONGEST_ABBREVIATION
 
 
-def _own(word: str) -> str:
-    return word[: len(bare(word))]
+def _words_in(text: str, spans: Iterable[Span]) -> set[str]:
+    """The words of some spans, without possessive endings and full stops."""
+    words = (word for span in spans for word in TOKEN.findall(text[span.start : span.end]))
+    return {word[: len(bare(word))] for word in words}
 
 
-def _forms(part: str) -> tuple[str, ...]:
-    return (part,) if part.islower() else (part.title(), part, part.upper())
-
+_SHORTEST = 3
+"""Shorter names ("Li", "Wu") are symbols too; they repeat only after a title, written the same."""
 
 _LONGEST_ABBREVIATION = 4
 """Capitals such as "ICA" are an abbreviation, "ANNA" mostly a name that is found by what stands around it."""
 
 _WORD_BEFORE = regex.compile(r"\b(\p{Lu}\p{Ll}+)[ \t]+$")
+_ANY_WORD_BEFORE = regex.compile(r"(\p{L}[\p{L}'\u2019]*)\.?[ \t]+$")
+_DESCRIBES = (
+    r"(?:described|proposed|published|suggested|introduced|defined|classified|coined|postulated|demonstrated)"
+)
+_AND_OTHERS = regex.compile(r"(?:,?\s+and\s+(?:colleagues|co-?workers|associates)|,?\s+et\.?\s+al)\b")
+_AND_ANOTHER = regex.compile(rf"\s+(?:and|&)\s+(\p{{Lu}}\p{{L}}+)\s+{_DESCRIBES}\b")
+_ANOTHER_AND = regex.compile(r"(\p{Lu}\p{L}+)\s+(?:and|&)\s+$")
+_DESCRIBED = regex.compile(rf"\s+{_DESCRIBES}\b")
+_GENERAL = regex.compile(
+    r"-\p{L}|[ \t]+(?:patients?|man|woman|men|women|males?|females?|adults?|child(?:ren)?|age)\b"
+)
+"""After an eponym or a word these say that it is one: "Brown-Séquard", "Young patients"."""
+
+_LINKS = regex.compile(
+    r"(?:ha[ds]|have|was|is|and|the|with|of|in|for|to|after|before|underwent|need(?:s|ed)|received|refused)"
+)
+_OF_A_PERSON = regex.compile(r"(?<![\w\-])(?:Mr|Mrs|Ms|Miss|Mx)\b\.?\s$")
+"""Titles after which "March" or "Page" is a family name; "Dr. Will" may be a sentence cut short."""
+
 _PARTICLES = frozenset(
     (
         "van",

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import regex
 
-from medsearch.errors import MedsearchError
-from pipeline.masking.kinds import Kind, Span
+from pipeline.masking.kinds import Kind, Span, UnmaskableError
 
 _SECONDS = 20
 """A pattern is linear in the note; only a note of many megabytes could need so long."""
@@ -34,12 +33,12 @@ def matches(
     """Every match in a text.
 
     Raises:
-        MedsearchError: it took too long; unlike a library that skips the pattern, nothing leaves unmasked.
+        UnmaskableError: it took too long; unlike a library that skips the pattern, nothing leaves unmasked.
     """
     try:
         yield from pattern.finditer(text, overlapped=overlapped, timeout=_SECONDS)
     except TimeoutError:
-        raise MedsearchError(
+        raise UnmaskableError(
             f"masking identifiers took longer than {_SECONDS} s: split the note into shorter ones"
         ) from None
 

@@ -59,7 +59,7 @@ def convert(gguf: Path, folder: Path) -> None:
 
 
 def make(source: str, folder: Path) -> None:
-    """See that `folder` is there and complete: it is filled beside its place, and moved there when it is done.
+    """See that `folder` is there and complete: it is filled beside its place, then moved there.
 
     Two processes that want the same folder take turns, so the second finds it made.
 

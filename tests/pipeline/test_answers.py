@@ -46,6 +46,10 @@ def test_six_queries_are_read_in_their_order() -> None:
         (json.dumps({"queries": six()["queries"][:5]}), "2 queries of kind management are wanted, not 1"),
         (json.dumps(six(relevance=6)), "relevance"),
         (json.dumps(six(relevance="high")), "relevance"),
+        (json.dumps(six(relevance=True)), "relevance: Input should be a valid integer"),
+        (json.dumps(six(relevance="4")), "relevance: Input should be a valid integer"),
+        (json.dumps(six(relevance=4.0)), "relevance: Input should be a valid integer"),
+        (json.dumps(six(passage=" ")), "passage: The words of the note"),
         (json.dumps(six(kind="poem")), "kind"),
         (json.dumps(six(query="?!")), "query"),
         (json.dumps(six(query="...?")), "must have words"),
@@ -62,6 +66,16 @@ def test_one_query_a_call_takes_its_kind_from_the_question() -> None:
     answer = json.dumps({"query": "what is it?", "passage": "words", "relevance": 2})
     (written,) = checker(load_prompt("one"), ONE)(answer)
     assert (written.kind, written.relevance) == (QueryKind.QUESTION, 2)
+
+
+@pytest.mark.parametrize("passage", [{}, {"passage": ""}, {"passage": " \n"}, {"passage": '"..."'}])
+def test_a_passage_that_should_be_quoted_must_be_there(passage: dict[str, str]) -> None:
+    answer = {"query": "what is it?", "relevance": 2, **passage}
+    with pytest.raises(InvalidAnswerError, match="passage: The words of the note that answer the query"):
+        checker(load_prompt("one"), ONE)(json.dumps(answer))
+    queries = [{"kind": "question", **answer}]
+    with pytest.raises(InvalidAnswerError, match="passage: The words of the note that answer the query"):
+        checker(load_prompt("six"), ONE)(json.dumps({"queries": queries}))
 
 
 @pytest.mark.parametrize(

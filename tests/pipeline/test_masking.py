@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import builtins
 import logging
+import re
+import shutil
 import socket
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -14,7 +18,11 @@ from hypothesis import strategies as st
 from masking_material import CLINICAL, PLANTED
 
 from medsearch.errors import MedsearchError
-from pipeline.masking import Kind, Masker
+from pipeline import masking
+from pipeline.masking import Kind, Masker, UnmaskableError, masking_version
+from pipeline.masking import masker as versioned
+
+ROOT = Path(masking.__file__).parents[2]
 
 CARRIERS = (
     "{}",
@@ -68,15 +76,73 @@ def test_a_heading_on_the_next_line_is_no_part_of_a_name(masker: Masker) -> None
     )
 
 
+def test_an_eponym_stays_where_only_the_eponym_is_meant(masker: Masker) -> None:
+    note = "Mr. Brown has a Brown tendon and brown stool. Young patients do well."
+    assert masker.mask(note).text == "Mr. [NAME] has a Brown tendon and brown stool. Young patients do well."
+    assert masker.mask("Brown was mentioned, and Wilson too.").text == "Brown was mentioned, and Wilson too."
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("ＢＰ　１２０", "BP 120"),
+        ("pro\u200bpran\u00adolol", "propranolol"),
+        ("Sjo\u0308gren", "Sjögren"),
+        ("5\u202fmg\r\nrest", "5 mg\nrest"),
+        ("β\u2011blocker", "β-blocker"),
+        ("𝐁𝐏", "BP"),
+        ("½ of 1.73 m² ≥ 5 µg ℃ ™", "½ of 1.73 m² ≥ 5 µg ℃ ™"),
+    ],
+)
+def test_characters_come_back_plain_and_units_as_they_were(masker: Masker, written: str, plain: str) -> None:
+    assert masker.mask(written).text == plain
+
+
+def test_a_note_over_the_time_limit_is_refused_by_itself(
+    masker: Masker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.masking.rules._SECONDS", 0.000001)
+    with pytest.raises(UnmaskableError, match="took longer than .* split the note") as raised:
+        masker.mask("Pemberton of 12/03/2021 " * 2000)
+    assert "Pemberton" not in str(raised.value)
+    monkeypatch.undo()
+    assert masker.mask("Mr. Pemberton").text == "Mr. [NAME]"
+
+
+def test_the_version_changes_with_the_words_the_rules_and_the_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "masking"
+    shutil.copytree(Path(masking.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(versioned, "files", lambda _: copy)
+    seen = [masking_version()]
+    for name in ("words.toml", "dates.py"):
+        with (copy / name).open("a", encoding="utf-8") as file:
+            file.write("# changed\n")
+        seen.append(masking_version())
+    monkeypatch.setattr(versioned, "version", lambda _: "0.0")
+    seen.append(masking_version())
+    assert len(set(seen)) == 4
+    assert all(re.fullmatch("[0-9a-f]{12}", each) for each in seen)
+    assert masking_version() == seen[-1]
+
+
+def test_the_version_is_told_without_loading_presidio_or_faker() -> None:
+    told = "import sys; from pipeline.masking import masking_version; masking_version(); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.split()
+    assert "pipeline.masking.masker" in loaded
+    assert not {"presidio_analyzer", "faker"} & set(loaded)
+
+
 def test_found_counts_what_was_masked_and_holds_no_text(masker: Masker) -> None:
     masked = masker.mask("Mr. Pemberton and Mrs. Whitcombe, seen 12/03/2021.")
     assert masked.found == {"name": 2, "date": 1}
     assert masker.mask("Stable. Continue aspirin.").found == {}
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "\n\n", "[NAME] and [DATE]", "日本語のメモ", "😀\u200b", "\x00\ufeff"]
-)
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "[NAME] and [DATE]", "日本語のメモ", "😀", "\x00"])
 def test_what_holds_no_identifier_stays_as_it_is(masker: Masker, text: str) -> None:
     assert masker.mask(text).text == text
 

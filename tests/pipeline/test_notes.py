@@ -13,6 +13,7 @@ from medsearch.corpora.catalogue import find_corpus
 from medsearch.errors import MedsearchError
 from medsearch.types import Document
 from pipeline.journal import PlanChangedError, read_rows
+from pipeline.masking.kinds import UnmaskableError
 from pipeline.notes import NoteRow, NoteTools, _masked, prepare_notes
 from pipeline.pool import read_pool
 from pipeline.recipe import Recipe
@@ -98,6 +99,22 @@ def test_a_name_in_the_title_is_known_in_the_text_and_breaks_of_lines_do_not_par
     assert (masked.title, masked.text) == ("[NAME] of York", "He saw [NAME].\n\nHe left.")
     assert found == {"name": 2}
     assert len(masker.seen) == 1
+
+
+def test_a_note_that_cannot_be_masked_is_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = NameMasker.mask
+
+    def mask(self: NameMasker, text: str, /) -> Masked:
+        if "kidney" in text:
+            raise UnmaskableError("took too long")
+        return original(self, text)
+
+    monkeypatch.setattr(NameMasker, "mask", mask)
+    total, run, _ = prepare(tmp_path, [record("one"), record("two", note_text(2))])
+    assert (total.kept, total.dropped) == (1, {"could not be masked in time": 1})
+    assert "kidney" not in run.pool_file.read_text()
 
 
 def test_ids_can_be_hidden(tmp_path: Path) -> None:
