@@ -26,7 +26,7 @@ from pipeline.mining.miner import Mined, Miner, prepare
 from pipeline.mining.questions import question_of_each
 from pipeline.pool_search import PoolSearch, open_pool_search
 from pipeline.recipe import MineTable, NegativeSource
-from pipeline.records import PairRow
+from pipeline.records import JudgedRow, PairRow
 from pipeline.run_folder import RunFolder, open_run
 from pipeline.settings import PipelineSettings
 
@@ -36,13 +36,17 @@ NO_SCORE_GUARDS = {"max_score_ratio": 1e9, "min_margin": -1e9}
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The rows of one run that negatives are mined for under every source."""
+    """The rows of one run that negatives are mined for under every source.
+
+    Of `judged` only what is partly right belongs here: what is not would come first under every source.
+    """
 
     search: PoolSearch
     rows: Sequence[PairRow]
     table: MineTable
     limit: int
     progress: Progress
+    judged: Sequence[JudgedRow] = ()
 
     def mine(self, miner: Miner, numbers: Sequence[int], changes: Mapping[str, Any]) -> list[Mined]:
         """What comes of these rows under a recipe with these changes."""
@@ -60,7 +64,7 @@ class Compared:
 
 def compare(compared: Compared) -> dict[str, Any]:
     """Scores, margins, what the guards stopped, and how far the sources agree."""
-    miner = prepare(compared.rows, compared.search, compared.table)
+    miner = prepare(compared.rows, compared.search, compared.table, compared.judged)
     numbers = spread([n for n, side in enumerate(miner.sides) if side], compared.limit)
     mined = {source: compared.mine(miner, numbers, {"source": source}) for source in NegativeSource}
     return {
@@ -125,7 +129,7 @@ def hidden_positives(compared: Compared) -> dict[str, Any]:
     if not hidden:
         return {"rows": 0}
     one_side = replace(compared, table=compared.table.model_copy(update={"dev_share": 0.0}))
-    miner = prepare(known, compared.search, one_side.table)
+    miner = prepare(known, compared.search, one_side.table, compared.judged)
     numbers = spread([n for n, row in enumerate(known) if row.row_id in hidden], compared.limit)
     right = {known[n].row_id: hidden[known[n].row_id] for n in numbers}
     measured: dict[str, Any] = {
@@ -198,7 +202,9 @@ def measure(run: RunFolder, settings: PipelineSettings, limit: int) -> dict[str,
     progress = TerminalProgress()
     search = open_pool_search(run, table.base_model, settings.search, progress)
     rows = list(read_rows(run.pairs, PairRow))
-    compared = Compared(search, rows, table, limit, progress)
+    judged = read_rows(run.judged, JudgedRow) if run.judged.exists() else ()
+    partly = [row for row in judged if row.grade > 0]
+    compared = Compared(search, rows, table, limit, progress, partly)
     return {
         "what": "negatives by source: dot products of the mining encoder, guards, and false negatives",
         "run": run.name,

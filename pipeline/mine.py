@@ -8,42 +8,66 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from medsearch.encoders.registry import find_model, load_registry
+from medsearch.errors import MedsearchError
 from medsearch.protocols import Progress
 from medsearch.settings import Settings
 from pipeline.journal import Journal, PlanChangedError, digest, open_journal, read_rows
+from pipeline.mining.judgements import JUDGED
 from pipeline.mining.miner import Mined, Miner, prepare
 from pipeline.pool_search import open_pool_search
 from pipeline.recipe import MineTable, Recipe
-from pipeline.records import PairRow, Row
+from pipeline.records import JudgedRow, PairRow, Row
 from pipeline.run_folder import RunFolder
 from pipeline.yields import Yield
 
 UNIT = 64
 """Rows a unit: a second or two of work, which is all that a kill can cost."""
 
-RULES = 1
+RULES = 2
 """Version of the way negatives are chosen; raised when the same input gives other triplets."""
+
+NEGATIVES_BY = {JUDGED: "negatives judged not relevant"}
+"""How the yield counts negatives that no search found."""
 
 
 def mine_run(
     run: RunFolder, recipe: Recipe, settings: Settings, progress: Progress, *, restart: bool = False
 ) -> Yield:
-    """Read `run.pairs` and the pool; write `run.triplets`, and to `run.unmined` the rows that have none.
+    """Read `run.pairs`, the pool and, if there, `run.judged`; write `run.triplets` and `run.unmined`.
 
+    Every row goes to one of them: to `run.unmined` where it has no negative, with the reason.
     Going on after a stop gives the very bytes that one sitting would have. Where pairs, pool, recipe or
     model have changed since, what was mined is replaced: it is all derived.
 
     Raises:
-        MedsearchError: pairs or pool are missing or damaged, or another process mines this run.
+        MedsearchError: pairs or pool are missing or damaged, there is no pair or none of them was given a
+            negative, or another process mines this run.
         UsageError: the recipe's base model is not a dense model of the registry.
         ModelUnavailableError: its weights are not on this machine.
     """
-    job = _Job(run, recipe.mine, settings, progress, tuple(read_rows(run.pairs, PairRow)))
+    rows = tuple(read_rows(run.pairs, PairRow))
+    if not rows:
+        raise MedsearchError(
+            f"{run.pairs} holds no pair: see what `filter` or `convert` dropped, and why, and run it again "
+            "with a recipe or a split that keeps some"
+        )
+    judged = tuple(read_rows(run.judged, JudgedRow)) if run.judged.exists() else ()
+    job = _Job(run, recipe.mine, settings, progress, rows, judged)
     try:
-        return job.sitting(restart=restart)
+        total = job.sitting(restart=restart)
     except PlanChangedError:
-        progress.say(f"mining {run.name} anew: its pairs, pool, recipe or model have changed since last time")
-        return job.sitting(restart=True)
+        progress.say(
+            f"mining {run.name} anew: its pairs, judgements, pool, recipe or model, or the rules of mining, "
+            "have changed since last time"
+        )
+        total = job.sitting(restart=True)
+    if not total.kept:
+        [(rule, count)] = total.dropped.most_common(1)
+        raise MedsearchError(
+            f"mine kept none of {total.taken:,} pairs: {rule} ({count:,}); each is in {run.unmined} with "
+            "what was found: change the recipe's [mine] table or the pool"
+        )
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,7 @@ class _Job:
     settings: Settings
     progress: Progress
     rows: tuple[PairRow, ...]
+    judged: tuple[JudgedRow, ...]
 
     def sitting(self, *, restart: bool) -> Yield:
         outputs = {"triplets": self.run.triplets, "unmined": self.run.unmined}
@@ -67,6 +92,7 @@ class _Job:
         spec = find_model(self.table.base_model, load_registry(self.settings.models))
         return {
             "pairs": digest(self.run.pairs),
+            "judged": digest(self.run.judged),
             "pool": digest(self.run.pool_file),
             "mine": self.table.model_dump(mode="json"),
             "model": {**asdict(spec), "licence": "", "parameters": dict(spec.parameters)},
@@ -76,7 +102,7 @@ class _Job:
 
     def _work(self, journal: Journal) -> None:
         search = open_pool_search(self.run, self.table.base_model, self.settings, self.progress)
-        miner = prepare(self.rows, search, self.table)
+        miner = prepare(self.rows, search, self.table, self.judged)
         self._say_what_hangs_together(miner)
         done = set(journal.units)
         with self.progress.stage(f"Mining negatives ({self.table.source})", len(self.rows)) as advance:
@@ -111,7 +137,7 @@ def counted(mined: Sequence[Mined], table: MineTable) -> Yield:
     for triplet in triplets:
         seen[f"rows in {triplet.split}"] += 1
         seen[f"rows with fewer than {table.negatives} negatives"] += len(triplet.negatives) < table.negatives
-        seen.update(f"negatives found by {source}" for source in triplet.found_by)
+        seen.update(NEGATIVES_BY.get(source, f"negatives found by {source}") for source in triplet.found_by)
     return Yield(
         taken=len(mined),
         kept=len(triplets),

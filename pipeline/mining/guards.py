@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.mining.texts import Shingler, Shingles, jaccard
+from pipeline.mining.texts import Shingler, Shingles, alike_from, jaccard
 from pipeline.pool import PoolPassage
 from pipeline.recipe import MineTable
 from pipeline.records import PairRow
@@ -14,10 +14,15 @@ from pipeline.records import PairRow
 _DECIMALS = 6
 
 
+Text = tuple[Shingles, str]
+"""A text with its group, which is empty where none is known."""
+
+
 class Rule(StrEnum):
     """Why a candidate is not taken; the first that holds is counted."""
 
     RIGHT = "right answer to the same question"
+    PARTLY = "judged partly right"
     DOCUMENT = "same document as a right answer"
     GROUP = "same group as a right answer"
     SAME_TEXT = "same text as a right answer"
@@ -29,12 +34,16 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RightAnswers:
-    """All that is known to answer one question: places in the pool, documents, groups and texts."""
+    """All that is known to answer one question: places in the pool, documents, groups and texts.
+
+    `texts` come with the group of each. `partly` are places of passages judged to answer it in part.
+    """
 
     numbers: frozenset[int]
     documents: frozenset[tuple[str, str]]
     groups: frozenset[str]
-    texts: tuple[Shingles, ...]
+    texts: tuple[Text, ...]
+    partly: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,10 @@ class Pool:
     shingles: Sequence[Shingles]
     shingler: Shingler
 
+    def text(self, number: int) -> Text:
+        """What the passage at this place is compared by."""
+        return self.shingles[number], self.passages[number].source.group
+
 
 def make_pool(passages: Sequence[PoolPassage]) -> Pool:
     """The passages with their shingles."""
@@ -52,7 +65,9 @@ def make_pool(passages: Sequence[PoolPassage]) -> Pool:
     return Pool(passages, [shingler(each.text) for each in passages], shingler)
 
 
-def right_answers(rows: Sequence[tuple[PairRow, int | None]], pool: Pool) -> RightAnswers:
+def right_answers(
+    rows: Sequence[tuple[PairRow, int | None]], pool: Pool, partly: frozenset[int] = frozenset()
+) -> RightAnswers:
     """What rows that ask one question know to be right; each comes with its passage's place in the pool.
 
     A passage that is not in the pool (`None`) still tells its document, its group and its text.
@@ -60,15 +75,16 @@ def right_answers(rows: Sequence[tuple[PairRow, int | None]], pool: Pool) -> Rig
     numbers = frozenset(number for _, number in rows if number is not None)
     sources = [row.source for row, _ in rows] + [pool.passages[number].source for number in numbers]
     known = {pool.passages[number].text for number in numbers}
-    others = {row.positive for row, _ in rows} - known
+    others = {(row.positive, row.source.group) for row, _ in rows if row.positive not in known}
     return RightAnswers(
         numbers=numbers,
         documents=frozenset((source.corpus, source.doc_id) for source in sources),
         groups=frozenset(source.group for source in sources if source.group),
         texts=(
-            *(pool.shingles[number] for number in sorted(numbers)),
-            *(pool.shingler(text) for text in sorted(others)),
+            *(pool.text(number) for number in sorted(numbers)),
+            *((pool.shingler(text), group) for text, group in sorted(others)),
         ),
+        partly=partly,
     )
 
 
@@ -84,14 +100,18 @@ class Guards:
         source = self.pool.passages[number].source
         if number in right.numbers:
             return Rule.RIGHT
+        if number in right.partly:
+            return Rule.PARTLY
         if (source.corpus, source.doc_id) in right.documents:
             return Rule.DOCUMENT
         if source.group in right.groups:
             return Rule.GROUP
-        closest = max(jaccard(self.pool.shingles[number], text) for text in right.texts)
-        if closest >= 1.0:
+        text = self.pool.text(number)
+        if any(jaccard(text[0], other) >= 1.0 for other, _ in right.texts):
             return Rule.SAME_TEXT
-        return Rule.NEAR_TEXT if closest >= self.table.duplicate_jaccard else None
+        if any(self._alike(text, other) for other in right.texts):
+            return Rule.NEAR_TEXT
+        return Rule.PARTLY if any(self._alike(text, self.pool.text(n)) for n in right.partly) else None
 
     def scores_too_high(self, score: float, positive_score: float) -> Rule | None:
         """Why this score is too near the right answer's.
@@ -106,6 +126,9 @@ class Guards:
 
     def repeats(self, number: int, taken: Sequence[int]) -> Rule | None:
         """Whether this passage says nearly what one of the negatives already taken says."""
-        shingles = self.pool.shingles
-        same = any(jaccard(shingles[number], shingles[n]) >= self.table.duplicate_jaccard for n in taken)
-        return Rule.REPEATED if same else None
+        text = self.pool.text(number)
+        return Rule.REPEATED if any(self._alike(text, self.pool.text(n)) for n in taken) else None
+
+    def _alike(self, one: Text, other: Text) -> bool:
+        least = alike_from(self.table.duplicate_jaccard, one[1], other[1])
+        return jaccard(one[0], other[0]) >= least

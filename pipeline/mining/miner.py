@@ -11,11 +11,12 @@ import numpy as np
 from medsearch.types import Vectors
 from pipeline.mining.candidates import Asked, Candidate, Finder
 from pipeline.mining.guards import Guards, RightAnswers, Rule, make_pool, right_answers
+from pipeline.mining.judgements import JUDGED, Judgements, judgements
 from pipeline.mining.questions import question_of_each
 from pipeline.mining.sides import Material, Sides, share_out
 from pipeline.pool_search import PoolSearch
 from pipeline.recipe import MineTable
-from pipeline.records import DroppedRow, PairRow, Split, TripletRow
+from pipeline.records import DroppedRow, JudgedRow, PairRow, Split, TripletRow
 
 NOT_IN_POOL = "right passage is not in the pool"
 LEAKS = "would carry a dev question or document into train"
@@ -37,6 +38,7 @@ class Miner:
     """All that the rows' negatives are chosen by. Use `prepare` to get one.
 
     `places`, `sides` and `questions` run in parallel with `rows`; a row without a side gets no negatives.
+    Passages that people judged not relevant come first in line, and no score keeps them out.
     """
 
     rows: Sequence[PairRow]
@@ -47,6 +49,7 @@ class Miner:
     search: PoolSearch
     finder: Finder
     guards: Guards
+    judged: Judgements
     largest: int
 
     def mine(self, numbers: Sequence[int]) -> list[Mined]:
@@ -72,10 +75,12 @@ class Miner:
         if place is None:
             return Mined(None, _unmined(row, NOT_IN_POOL, f"there is no passage {row.positive_id}"))
         if side is None:
-            return Mined(None, _unmined(row, LEAKS, "it shares one with a row of the corpus's dev split"))
+            return Mined(None, _unmined(row, LEAKS, "it shares one, or nearly its words, with the dev side"))
         [positive_score] = self.search.scores(vector, [place])
-        scores = self.search.scores(vector, [each.number for each in candidates])
-        scored = list(zip(candidates, scores, strict=True))
+        scored = self._scored(vector, candidates)
+        judged = self._judged(number, side, vector)
+        known = {each.number for each, _ in judged}
+        scored = judged + [each for each in scored if each[0].number not in known]
         taken, looked_at, rejected = self._choose(scored, self._right(number), place, positive_score)
         if not taken:
             detail = "; ".join(f"{count} {rule}" for rule, count in sorted(rejected.items()))
@@ -84,6 +89,20 @@ class Miner:
             )
             return Mined(None, unmined, looked_at, rejected)
         return Mined(self._triplet(row, side, positive_score, taken), None, looked_at, rejected)
+
+    def _scored(self, vector: Vectors, candidates: Sequence[Candidate]) -> list[tuple[Candidate, float]]:
+        scores = self.search.scores(vector, [each.number for each in candidates])
+        return list(zip(candidates, scores, strict=True))
+
+    def _judged(self, number: int, side: Split, vector: Vectors) -> list[tuple[Candidate, float]]:
+        """The passages of the row's side that were judged not relevant to its question, hardest first."""
+        wrong = sorted(self.judged.wrong.get(self.questions[number], ()))
+        own = np.intersect1d(wrong, self.finder.members[side]).astype(np.int64)
+        return self._hardest(self._scored(vector, [Candidate(int(each), JUDGED) for each in own]))
+
+    def _hardest(self, scored: Sequence[tuple[Candidate, float]]) -> list[tuple[Candidate, float]]:
+        passages = self.search.passages
+        return sorted(scored, key=lambda each: (each[1], passages[each[0].number].passage_id), reverse=True)
 
     def _choose(
         self,
@@ -104,7 +123,7 @@ class Miner:
             looked_at += 1
             rule = (
                 self.guards.rejects(candidate.number, right)
-                or self.guards.scores_too_high(score, positive_score)
+                or (candidate.found_by != JUDGED and self.guards.scores_too_high(score, positive_score))
                 or self.guards.repeats(candidate.number, [other.number for other, _ in taken])
             )
             if rule:
@@ -114,15 +133,15 @@ class Miner:
         return taken, looked_at, rejected
 
     def _right(self, number: int) -> RightAnswers:
-        asking = self.asking[self.questions[number]]
-        return right_answers([(self.rows[each], self.places[each]) for each in asking], self.guards.pool)
+        question = self.questions[number]
+        asking = [(self.rows[each], self.places[each]) for each in self.asking[question]]
+        return right_answers(asking, self.guards.pool, self.judged.partly.get(question, frozenset()))
 
     def _triplet(
         self, row: PairRow, side: Split, positive_score: float, taken: list[tuple[Candidate, float]]
     ) -> TripletRow:
-        passages = self.search.passages
-        hardest = sorted(taken, key=lambda each: (each[1], passages[each[0].number].passage_id), reverse=True)
-        chosen = [passages[candidate.number] for candidate, _ in hardest]
+        hardest = self._hardest(taken)
+        chosen = [self.search.passages[candidate.number] for candidate, _ in hardest]
         return TripletRow(
             row_id=row.row_id,
             query_id=row.query_id,
@@ -141,7 +160,9 @@ class Miner:
         )
 
 
-def prepare(rows: Sequence[PairRow], search: PoolSearch, table: MineTable) -> Miner:
+def prepare(
+    rows: Sequence[PairRow], search: PoolSearch, table: MineTable, judged: Sequence[JudgedRow] = ()
+) -> Miner:
     """Find out which rows ask the same, and share rows and passages out between train and dev."""
     pool = make_pool(search.passages)
     places = [search.number_of.get(row.positive_id) for row in rows]
@@ -174,6 +195,7 @@ def prepare(rows: Sequence[PairRow], search: PoolSearch, table: MineTable) -> Mi
         search=search,
         finder=Finder(search, table, members),
         guards=Guards(pool, table),
+        judged=judgements(judged, rows, questions, search.number_of),
         largest=shared.largest,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -9,26 +10,42 @@ import numpy as np
 from pipeline.mining.texts import Shingler, near_duplicates, normalised
 from pipeline.records import PairRow
 
+_TELLING = re.compile(r"\w*\d\w*|(?=[ivx])x{0,3}(?:ix|iv|v?i{0,3})|[b-hj-ru-z]")
+"""Words that tell kinds of one disease apart: with digits, Roman numerals to 39, single letters.
+
+Not the article, nor what an apostrophe leaves: "a", "s", "t".
+"""
+
 
 def question_of_each(rows: Sequence[PairRow], threshold: float) -> list[int]:
     """A number for each row: equal for one query id, for one wording, and for wordings nearly the same.
 
-    `threshold` is the Jaccard similarity from which two wordings are nearly the same.
+    `threshold` is the Jaccard similarity from which two wordings are nearly the same. They are not where
+    numbers, Roman numerals or single letters differ (type I and type III), nor where all their rows are of
+    known groups and none of one has a group of the other.
     """
     ids: dict[str, int] = {}
     wordings: dict[str, int] = {}
-    asked = [
-        (
-            ids.setdefault(row.query_id, len(ids)),
-            wordings.setdefault(normalised(row.query), len(wordings)),
-        )
-        for row in rows
-    ]
+    groups: dict[int, set[str]] = {}
+    asked = []
+    for row in rows:
+        wording = wordings.setdefault(normalised(row.query), len(wordings))
+        groups.setdefault(wording, set()).add(row.source.group)
+        asked.append((wording, ids.setdefault(row.query_id, len(ids))))
+    telling = [_telling(wording) for wording in wordings]
     shingler = Shingler()
-    near = near_duplicates([shingler(wording) for wording in wordings], threshold)
-    edges = [(wording, len(wordings) + query_id) for query_id, wording in asked]
+    near = [
+        (a, b)
+        for a, b in near_duplicates([shingler(wording) for wording in wordings], threshold)
+        if telling[a] == telling[b] and ("" in groups[a] | groups[b] or groups[a] & groups[b])
+    ]
+    edges = [(wording, len(wordings) + query_id) for wording, query_id in asked]
     labels = components(len(wordings) + len(ids), edges + near)
-    return [labels[wording] for _, wording in asked]
+    return [labels[wording] for wording, _ in asked]
+
+
+def _telling(wording: str) -> list[str]:
+    return [word for word in wording.split() if _TELLING.fullmatch(word)]
 
 
 def components(nodes: int, edges: Iterable[tuple[int, int]]) -> list[int]:

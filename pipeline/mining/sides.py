@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from pipeline.mining.joining import Joining, label_array, own_sides
 from pipeline.mining.questions import components
 from pipeline.mining.texts import Shingles, near_duplicates
 from pipeline.pool import PoolPassage
@@ -32,49 +33,83 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The side of every row and passage. A row without one is a train row that would give dev away.
+    """The side of every row and passage; what has none would give dev away to train, and is not used.
 
-    `largest` is how many rows hang together at most, through what they share.
+    `largest` is how many rows hang together at most, through what they share; zero where there is nothing
+    to divide.
     """
 
     of_row: tuple[Split | None, ...]
-    of_passage: tuple[Split, ...]
+    of_passage: tuple[Split | None, ...]
     largest: int
 
 
 def share_out(material: Material, table: MineTable) -> Sides:
     """The side of each row and passage.
 
-    Documents of one group, or with nearly the same passage, are one subject; rows tie questions to subjects.
-    What hangs together goes to one side: that of its rows' own split where they have one, else to dev by
-    a hash of its first document. Where splits conflict dev wins, and the train rows concerned get no side.
+    Where all rows come with the same split, everything goes there. Else documents of one group are one
+    subject, and rows tie questions to subjects; what hangs together so, or through nearly the same texts,
+    goes to one side: that of its rows' own split where they have one, else to dev by a hash of its first
+    document. Where splits conflict dev wins, and the train rows concerned get no side. Texts never join
+    train to dev: a train row gives dev away by its text only where its passage is itself nearly a dev one.
     """
-    subject_of = _subjects(material, table.duplicate_jaccard)
+    own_splits = {row.split for row in material.rows}
+    if len(own_splits) == 1 and (only := own_splits.pop()):
+        return Sides((only,) * len(material.rows), (only,) * len(material.passages), 0)
+    subject_of = _subjects(material)
     subjects = max(subject_of.values(), default=-1) + 1
     touched = _touched(material, subject_of, subjects)
     leaking = _train_rows_at_dev(material.rows, touched)
-    edges = [(min(each), node) for row, each in enumerate(touched) if row not in leaking for node in each]
-    labels = components(subjects + max(material.questions, default=-1) + 1, edges)
-    label_of_row = [labels[min(each)] for each in touched]
-    side = _by_hash({key: labels[subject] for key, subject in subject_of.items()}, table)
-    for wanted in (Split.TRAIN, Split.DEV):  # in this order, for dev to win
-        for row, (pair, label) in enumerate(zip(material.rows, label_of_row, strict=True)):
-            if pair.split is wanted and row not in leaking:
-                side[label] = wanted
-    of_row = [
-        None if row in leaking or (pair.split is Split.TRAIN and side[label] is Split.DEV) else side[label]
-        for row, (pair, label) in enumerate(zip(material.rows, label_of_row, strict=True))
-    ]
-    of_passage = tuple(side[labels[subject_of[_key(each.source)]]] for each in material.passages)
-    return Sides(tuple(of_row), of_passage, max(Counter(label_of_row).values(), default=0))
+    joining = _joining(material, subject_of, touched, leaking)
+    groups = [each.source.group for each in material.passages]
+    for a, b in near_duplicates(material.shingles, table.duplicate_jaccard, groups, joining.same):
+        joining.join(a, b)
+    withheld = joining.withheld()
+    label_of = {key: int(joining.labels[subject]) for key, subject in subject_of.items()}
+    side = _by_hash(label_of, table) | joining.sides
+    label_of_row = [int(joining.labels[min(nodes)]) for nodes in touched]
+    of_passage = [side[label_of[_key(each.source)]] for each in material.passages]
+    return Sides(
+        tuple(
+            None
+            if row in leaking
+            or material.positives[row] in withheld
+            or (pair.split is Split.TRAIN and side[label] is Split.DEV)
+            else side[label]
+            for row, (pair, label) in enumerate(zip(material.rows, label_of_row, strict=True))
+        ),
+        tuple(None if n in withheld else own for n, own in enumerate(of_passage)),
+        max(Counter(label_of_row).values(), default=0),
+    )
+
+
+def _joining(
+    material: Material,
+    subject_of: dict[DocumentKey, int],
+    touched: Sequence[frozenset[int]],
+    leaking: set[int],
+) -> Joining:
+    """What hangs together by subject and question alone."""
+    used = [row for row in range(len(touched)) if row not in leaking]
+    texts: dict[bytes, int] = {}
+    copies = [texts.setdefault(each.tobytes(), len(texts)) for each in material.shingles]
+    nodes = 1 + max(max(subject_of.values(), default=0), *(max(each) for each in touched), 0)
+    labels = components(nodes, ((min(touched[row]), node) for row in used for node in touched[row]))
+    return Joining(
+        labels=label_array(labels),
+        nodes=label_array([subject_of[_key(each.source)] for each in material.passages]),
+        copies=label_array(copies),
+        sides=own_sides([(labels[min(touched[row])], material.rows[row].split) for row in used]),
+        asked_for=frozenset(copies[material.positives[row]] for row in used),
+    )
 
 
 def _key(source: SourceDocument) -> DocumentKey:
     return source.corpus, source.doc_id
 
 
-def _subjects(material: Material, threshold: float) -> dict[DocumentKey, int]:
-    """Each document's subject, by number."""
+def _subjects(material: Material) -> dict[DocumentKey, int]:
+    """Each document's subject, by number: documents of one group are about one."""
     sources = [each.source for each in material.passages] + [row.source for row in material.rows]
     documents: dict[DocumentKey, int] = {}
     groups: dict[str, int] = {}
@@ -83,8 +118,6 @@ def _subjects(material: Material, threshold: float) -> dict[DocumentKey, int]:
         document = documents.setdefault(_key(source), len(documents))
         if source.group:
             edges.append((groups.setdefault(source.group, document), document))
-    numbers = [documents[_key(each.source)] for each in material.passages]
-    edges += [(numbers[a], numbers[b]) for a, b in near_duplicates(material.shingles, threshold)]
     labels = components(len(documents), edges)
     return {key: labels[document] for key, document in documents.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Places = NDArray[np.int64]
+Places = NDArray[np.int32]
+Which = NDArray[np.bool_]
+Joined = Callable[[Places, Places], Which]
+"""Of pairs, given as two columns of numbers: which need not be looked at, being known to belong together."""
 
 Shingles = NDArray[np.uint64]
 """The distinct runs of three words of a text, sorted, each as one number."""
 
 _WORD = re.compile(r"[^\W_]+")
+ALMOST_EQUAL = 0.98
+"""From here on two texts count as the same whatever is known of their subjects."""
+
 _BITS = np.uint64(21)
-_ROWS_AT_ONCE = 200
-_PAIRS_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 64
+_PAIRS_AT_ONCE = 20_000
 _ROUNDING = 1e-9
 
 
@@ -53,28 +59,91 @@ def jaccard(a: Shingles, b: Shingles) -> float:
     return float(shared / (a.size + b.size - shared))
 
 
-def near_duplicates(texts: Sequence[Shingles], threshold: float) -> list[tuple[int, int]]:
-    """Pairs of texts whose Jaccard similarity reaches the threshold; of equal texts each with the first.
+def alike_from(threshold: float, group: str, other: str) -> float:
+    """The Jaccard similarity from which two texts count as nearly the same.
 
-    Exact, by prefix filtering: two such texts share one of their rarest shingles.
+    Texts of two subjects, known to be different, are often one template with another name in it. They
+    answer different questions, however alike they are, unless they are almost equal.
+    """
+    return max(threshold, ALMOST_EQUAL) if group and other and group != other else threshold
+
+
+def near_duplicates(
+    texts: Sequence[Shingles], threshold: float, groups: Sequence[str] = (), joined: Joined | None = None
+) -> Iterator[tuple[int, int]]:
+    """Pairs of texts that are nearly the same by `alike_from`; of equal texts each with the first.
+
+    Exact, by prefix filtering: two such texts share one of their rarest shingles. Texts of one known group
+    are not compared: they belong together anyhow. Pairs are given one by one, and those that by then are
+    `joined` are left out, so that memory does not grow with their number. The limit is time: documents of
+    one long template are still paired with each other, and compared where their groups keep them from
+    being joined. That is quadratic in their number, about ten seconds for 4,000.
+
     Source: Bayardo, Ma & Srikant, "Scaling up all pairs similarity search", WWW 2007.
     """
-    first: dict[bytes, int] = {}
-    same = []
-    for number, shingles in enumerate(texts):
-        head = first.setdefault(shingles.tobytes(), number)
+    known = _known(groups or [""] * len(texts))
+    compared = np.asarray((yield from _copies(texts, known, joined)), dtype=np.int32)
+    known = known[compared]
+
+    def loose(a: Places, b: Places) -> Which:
+        wanted: Which = ((a < b) | (known[b] > 0)) & apart(a, b)
+        return wanted
+
+    def strict(a: Places, b: Places) -> Which:
+        wanted: Which = (a < b) & (known[b] > 0) & (known[a] != known[b]) & apart(a, b)
+        return wanted
+
+    def apart(a: Places, b: Places) -> Which:
+        if joined is None:
+            return np.ones(len(a), dtype=np.bool_)
+        open_pairs: Which = np.logical_not(joined(compared[a], compared[b]))
+        return open_pairs
+
+    distinct = [texts[number] for number in compared]
+    for left, at_least, wanted in (
+        (known == 0, threshold, loose),
+        (known > 0, max(threshold, ALMOST_EQUAL), strict),
+    ):
+        for a, b in _near(distinct, at_least, np.flatnonzero(left).astype(np.int32), wanted):
+            yield int(compared[a]), int(compared[b])
+
+
+def _known(groups: Sequence[str]) -> Places:
+    """A number for each group, 0 for none."""
+    names = {"": 0}
+    return np.asarray([names.setdefault(group, len(names)) for group in groups], dtype=np.int32)
+
+
+def _copies(
+    texts: Sequence[Shingles], known: Places, joined: Joined | None
+) -> Generator[tuple[int, int], None, list[int]]:
+    """Each copy with the first of its text; returns the texts to compare, one of each text and group."""
+    heads: dict[bytes, int] = {}
+    distinct: dict[tuple[int, int], int] = {}
+    own = []
+    for number, (shingles, group) in enumerate(zip(texts, known.tolist(), strict=True)):
+        head = heads.setdefault(shingles.tobytes(), number)
         if head != number:
-            same.append((head, number))
-    distinct = list(first.values())
-    near = _near([texts[number] for number in distinct], threshold) if len(distinct) > 1 else []
-    return same + [(distinct[a], distinct[b]) for a, b in near]
+            yield head, number
+        # A copy that could not be joined to the first is on another side, and compared for itself.
+        pair = np.asarray([head, number], dtype=np.int32)
+        if joined and head != number and not joined(pair[:1], pair[1:])[0]:
+            own.append(number)
+        else:
+            distinct.setdefault((head, group), number)
+    return sorted((*distinct.values(), *own))
 
 
-def _near(texts: Sequence[Shingles], threshold: float) -> Iterable[tuple[int, int]]:
+def _near(
+    texts: Sequence[Shingles], threshold: float, left: Places, wanted: Joined
+) -> Iterator[tuple[int, int]]:
+    """Pairs of one of `left` and any other text; `wanted` is asked again and again as they are given."""
     from scipy.sparse import csr_array
 
-    sizes = np.asarray([len(shingles) for shingles in texts])
-    rows = np.repeat(np.arange(len(texts)), sizes)
+    if len(texts) < 2 or not len(left):
+        return
+    sizes = np.asarray([len(shingles) for shingles in texts], dtype=np.int32)
+    rows = np.repeat(np.arange(len(texts), dtype=np.int32), sizes)
     _, columns, counts = np.unique(np.concatenate(texts), return_inverse=True, return_counts=True)
     rarest_first = np.argsort(np.argsort(counts, kind="stable"))[columns]
     order = np.lexsort((rarest_first, rows))
@@ -85,20 +154,22 @@ def _near(texts: Sequence[Shingles], threshold: float) -> Iterable[tuple[int, in
     rare = csr_array((np.ones(len(chosen), dtype=np.int32), (rows[chosen], columns[chosen])), shape=shape)
     whole = csr_array((np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=shape)
     by_shingle = rare.T.tocsr()
-    for start in range(0, len(texts), _ROWS_AT_ONCE):
-        a, b = (rare[start : start + _ROWS_AT_ONCE] @ by_shingle).nonzero()
-        a = a + start
+    for start in range(0, len(left), _ROWS_AT_ONCE):
+        some = left[start : start + _ROWS_AT_ONCE]
+        a, b = (rare[some] @ by_shingle).nonzero()
+        a = some[a]
         # Of texts too unlike in length one cannot hold enough of the other.
-        alike = np.minimum(sizes[a], sizes[b]) >= threshold * np.maximum(sizes[a], sizes[b]) - _ROUNDING
-        able = (a < b) & alike
-        yield from _similar(whole, sizes, (a[able], b[able]), threshold)
+        able = np.minimum(sizes[a], sizes[b]) >= threshold * np.maximum(sizes[a], sizes[b]) - _ROUNDING
+        yield from _similar(whole, sizes, (a[able], b[able]), threshold, wanted)
 
 
 def _similar(
-    whole: csr_array, sizes: NDArray[np.int64], pairs: tuple[Places, Places], threshold: float
-) -> Iterable[tuple[int, int]]:
+    whole: csr_array, sizes: Places, pairs: tuple[Places, Places], threshold: float, wanted: Joined
+) -> Iterator[tuple[int, int]]:
     for start in range(0, len(pairs[0]), _PAIRS_AT_ONCE):
         a, b = (side[start : start + _PAIRS_AT_ONCE] for side in pairs)
+        still = wanted(a, b)
+        a, b = a[still], b[still]
         shared = np.asarray(whole[a].multiply(whole[b]).sum(axis=1)).ravel()
         similar = shared / (sizes[a] + sizes[b] - shared) >= threshold - _ROUNDING
         yield from zip(a[similar].tolist(), b[similar].tolist(), strict=True)

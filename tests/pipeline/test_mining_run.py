@@ -24,7 +24,7 @@ from pipeline.journal import lines_of, read_rows
 from pipeline.mine import mine_run
 from pipeline.mining.miner import LEAKS, NONE_LEFT, NOT_IN_POOL, prepare
 from pipeline.recipe import LlmTable, MineTable, NegativeSource, Recipe
-from pipeline.records import DroppedRow, PairRow, Split, TripletRow
+from pipeline.records import DroppedRow, JudgedRow, PairRow, Split, TripletRow
 from pipeline.run_folder import RunFolder
 from pipeline.yields import Yield
 
@@ -136,7 +136,8 @@ def test_rows_without_negatives_are_kept_with_the_reason(tmp_path: Path) -> None
         pair("dev", "does it itch?", passages[2], split=Split.DEV),
     ]
     run = write_run(tmp_path / "run", passages, pairs)
-    counted = mine(run, recipe(dev_share=0, max_score_ratio=0.0001, first_rank=1))
+    with pytest.raises(MedsearchError, match=r"none of 4 pairs: no negative left \(2\)"):
+        mine(run, recipe(dev_share=0, max_score_ratio=0.0001, first_rank=1))
     unmined = {row.row_id: (row.rule, row.detail) for row in read_rows(run.unmined, DroppedRow)}
     assert unmined["leaks"][0] == LEAKS
     assert unmined["gone"] == (NOT_IN_POOL, "there is no passage p9")
@@ -144,16 +145,25 @@ def test_rows_without_negatives_are_kept_with_the_reason(tmp_path: Path) -> None
         NONE_LEFT,
         "looked at 2: 1 same document as a right answer; 1 scores too near the right answer",
     )
-    assert counted.dropped == Counter(rule for rule, _ in unmined.values())
 
 
-@pytest.mark.parametrize("change", ["pairs", "pool", "recipe", "model", "restart"])
+ANEW = (
+    "mining run anew: its pairs, judgements, pool, recipe or model, or the rules of mining, have changed "
+    "since last time"
+)
+
+
+@pytest.mark.parametrize("change", ["pairs", "judged", "pool", "recipe", "model", "restart"])
 def test_what_has_changed_is_mined_anew_and_said_in_a_line(tmp_path: Path, change: str, loads: Loads) -> None:
     run = write_run(tmp_path / "run", PASSAGES, PAIRS)
     mine(run, recipe())
     before, wanted = run.triplets.read_bytes(), recipe()
     if change == "pairs":
         run.pairs.write_bytes(lines_of(PAIRS[1:]))
+    elif change == "judged":
+        first = triplets(run)[0]
+        partly = JudgedRow(query_id=first.query_id, passage_id=first.negative_ids[0], grade=1)
+        run.judged.write_bytes(lines_of([partly]))
     elif change == "pool":
         write_run(run.path, PASSAGES[20:], PAIRS)
     elif change == "recipe":
@@ -167,16 +177,12 @@ def test_what_has_changed_is_mined_anew_and_said_in_a_line(tmp_path: Path, chang
     else:
         mine(run, wanted, heard, restart=change == "restart")
     fresh = write_run(tmp_path / "fresh", [], ())
-    for name in ("pool/corpus.jsonl", "pairs.jsonl"):
+    for name in ("pool/corpus.jsonl", "pairs.jsonl", *(["judged.jsonl"] if change == "judged" else [])):
         (fresh.path / name).write_bytes((run.path / name).read_bytes())
     mine(fresh, wanted)
     assert run.triplets.read_bytes() == fresh.triplets.read_bytes()
     assert (before != run.triplets.read_bytes()) is (change not in ("restart", "model"))
-    assert [line for line in heard.lines if "anew" in line] == (
-        []
-        if change == "restart"
-        else ["mining run anew: its pairs, pool, recipe or model have changed since last time"]
-    )
+    assert [line for line in heard.lines if "anew" in line] == ([] if change == "restart" else [ANEW])
 
 
 def test_an_unfinished_mining_of_another_recipe_is_replaced_too(
@@ -208,7 +214,8 @@ def test_rows_that_all_hang_together_are_reported(tmp_path: Path) -> None:
     pairs = [pair(f"r{n}", f"what is {n}?", each) for n, each in enumerate(passages)]
     heard = Heard()
     run = write_run(tmp_path / "run", passages, pairs)
-    mine(run, recipe(), heard)
+    with pytest.raises(MedsearchError, match="kept none of 6 pairs: no negative left"):
+        mine(run, recipe(), heard)
     assert any(line.startswith("warning: 6 of 6 rows hang together") for line in heard.lines)
     heard = Heard()
     mine(write_run(tmp_path / "spread", PASSAGES, PAIRS), recipe(), heard)
@@ -223,6 +230,26 @@ def test_missing_pairs_leave_what_was_mined_alone(tmp_path: Path) -> None:
     with pytest.raises(MedsearchError, match=r"pairs.jsonl is not there: run the stage that writes it first"):
         mine(run, recipe())
     assert run.triplets.read_bytes() == before
+
+
+def test_a_mining_that_keeps_nothing_is_an_error_and_says_the_commonest_reason(tmp_path: Path) -> None:
+    gone = [pair(f"r{n}", f"what is {n}?", passage(f"gone{n}", "Nothing.")) for n in range(3)]
+    alone = pair("alone", "chest pain?", PASSAGES[0])
+    run = write_run(tmp_path / "run", PASSAGES[:1], [*gone, alone])
+    message = r"mine kept none of 4 pairs: right passage is not in the pool \(3\); each is in .*unmined.jsonl"
+    for _ in range(2):  # going on with what is finished says it again
+        with pytest.raises(MedsearchError, match=message):
+            mine(run, recipe())
+        assert len(list(read_rows(run.unmined, DroppedRow))) == 4
+
+
+def test_a_run_without_a_pair_says_what_to_do(tmp_path: Path, loads: Loads) -> None:
+    run = write_run(tmp_path / "run", PASSAGES)
+    run.pairs.touch()
+    with pytest.raises(MedsearchError, match=r"pairs.jsonl holds no pair: see what `filter` or `convert`"):
+        mine(run, recipe())
+    assert loads.count == 0
+    assert not run.triplets.exists()
 
 
 HEARTS = [passage(f"h{n}", f"heart {'lung ' * n} {n} {n + 1}") for n in range(8)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from hashlib import sha256
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -66,11 +67,12 @@ def test_nothing_is_on_both_sides(drawn: list, asked: list, seed: int) -> None:
             assert normalised(a.query) != normalised(b.query)
     shingles = make_pool(passages).shingles
     for a, b in combinations(range(len(passages)), 2):
-        if sides.of_passage[a] is not sides.of_passage[b]:
+        if {sides.of_passage[a], sides.of_passage[b]} == set(Split):
             assert passages[a].source.doc_id != passages[b].source.doc_id
             assert not passages[a].source.group or passages[a].source.group != passages[b].source.group
-            assert jaccard(shingles[a], shingles[b]) < 0.8
-    assert all(side or row.split is Split.TRAIN for row, side in zip(rows, sides.of_row, strict=True))
+            groups = {passages[a].source.group, passages[b].source.group}
+            assert jaccard(shingles[a], shingles[b]) < (0.8 if "" in groups else 0.98)
+    assert all(side or row.split is not Split.DEV for row, side in zip(rows, sides.of_row, strict=True))
 
 
 def test_about_the_share_asked_for_goes_to_dev_and_more_rows_move_none() -> None:
@@ -125,3 +127,94 @@ def test_dev_wins_through_rows_without_a_split() -> None:
         pair("train", "what is four?", passages[1], query_id="c", split=Split.TRAIN),
     ]
     assert share(rows, passages).of_row == (Split.DEV, Split.DEV, Split.DEV, None)
+
+
+TEMPLATE = "{} is inherited in an autosomal recessive pattern: both copies of the gene in each cell {}"
+
+
+@pytest.mark.parametrize("split", Split)
+@pytest.mark.parametrize("dev_share", [0, 0.05, 0.5])
+def test_where_all_rows_are_of_one_split_so_is_every_passage(split: Split, dev_share: float) -> None:
+    """By the hash a converted dev split would keep but a twentieth of its pool to mine from."""
+    passages = distinct(60)
+    rows = [pair(f"r{n}", f"what is {n}?", passages[n], split=split) for n in range(5)]
+    sides = share(rows, passages, MineTable(dev_share=dev_share))
+    assert set(sides.of_row) == set(sides.of_passage) == {split}
+    assert sides.largest == 0
+    mixed = [rows[0].model_copy(update={"split": None}), *rows[1:]]
+    assert set(share(mixed, passages, HALF).of_passage) == set(Split)
+
+
+def test_templates_of_other_diseases_do_not_tie_train_to_dev() -> None:
+    passages = [
+        passage(f"p{n}", TEMPLATE.format(f"disease{n}", "have mutations"), f"d{n}", f"g{n}") for n in range(9)
+    ]
+    rows = [
+        pair(f"r{n}", f"how is disease{n} inherited?", each, split=Split.DEV if n < 3 else Split.TRAIN)
+        for n, each in enumerate(passages)
+    ]
+    assert share(rows, passages).of_row == (Split.DEV,) * 3 + (Split.TRAIN,) * 6
+    ungrouped = [passage(each.passage_id, each.text, each.source.doc_id) for each in passages]
+    rows = [pair(r.row_id, r.query, p, split=r.split) for r, p in zip(rows, ungrouped, strict=True)]
+    assert share(rows, ungrouped).of_row == (Split.DEV,) * 3 + (None,) * 6
+
+
+def test_a_train_row_leaks_by_its_own_text_not_by_a_chain_of_texts() -> None:
+    """Each text begins two words later: it shares 20 of 24 runs of words with the next, then 18 of 26."""
+    words = [f"word{number}" for number in range(40)]
+    texts = [" ".join(words[start : start + 24]) for start in range(0, 12, 2)]
+    passages = [passage(f"p{n}", text) for n, text in enumerate(texts)]
+    rows = [
+        pair("dev", "what is one?", passages[0], split=Split.DEV),
+        pair("leaks", "what is two?", passages[1], split=Split.TRAIN),
+        pair("far", "what is four?", passages[3], split=Split.TRAIN),
+    ]
+    sides = share(rows, passages)
+    assert sides.of_row == (Split.DEV, None, Split.TRAIN)
+    assert sides.of_passage[0] is Split.DEV
+    assert sides.of_passage[3] is Split.TRAIN
+    # What no row asks for is on neither side, or on one only, but never beside a text of the other.
+    for a, b in pairwise(sides.of_passage):
+        assert {a, b} != set(Split)
+
+
+def test_copies_of_what_is_withheld_are_withheld_too() -> None:
+    passages = [passage(f"p{n}", "the very same words in every one of them") for n in range(5)]
+    rows = [
+        pair("train", "what is one?", passages[0], split=Split.TRAIN),
+        pair("again", "what is two?", passages[2], split=Split.TRAIN),
+        pair("dev", "what is three?", passages[3], split=Split.DEV),
+    ]
+    sides = share(rows, passages)
+    assert sides.of_row == (None, None, Split.DEV)
+    assert Split.TRAIN not in sides.of_passage
+
+
+def asked(query: str, group: str = "", query_id: str = "") -> PairRow:
+    number = sha256(f"{query}{group}".encode()).hexdigest()[:8]
+    return pair(number, query, passage(number, query, group=group), query_id)
+
+
+LEADING = "what are the early and the late signs and symptoms of glycogen storage disease"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (asked(LEADING + " in a child"), asked(LEADING + " in a child today"), True),
+        (asked(LEADING + " in a child"), asked(LEADING + " in child"), True),
+        (asked(LEADING + " type I"), asked(LEADING + " type III"), False),
+        (asked(LEADING + " type 1"), asked(LEADING + " type 2"), False),
+        (asked(LEADING + " type 1a"), asked(LEADING + " type 1b"), False),
+        (asked(LEADING + " type B"), asked(LEADING + " type C"), False),
+        (asked(LEADING), asked(LEADING + " VI"), False),
+        (asked(LEADING + " in a child", "g1"), asked(LEADING + " in a child today", "g2"), False),
+        (asked(LEADING + " in a child", "g1"), asked(LEADING + " in a child today", "g1"), True),
+        (asked(LEADING + " in a child", "g1"), asked(LEADING + " in a child today"), True),
+        (asked(LEADING, "g1"), asked(LEADING.title() + "?", "g2"), True),
+        (asked(LEADING + " type I", "g1", "q"), asked(LEADING + " type II", "g2", "q"), True),
+    ],
+)
+def test_questions_on_another_type_or_subject_are_others(one: PairRow, other: PairRow, same: bool) -> None:
+    first, second = question_of_each([one, other], 0.8)
+    assert (first == second) is same
