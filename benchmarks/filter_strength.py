@@ -2,8 +2,8 @@
 
     python -m benchmarks.filter_strength RUN VERDICTS [--keep NAME]
 
-RUN is a folder that `python -m pipeline filter` has been through with `measure_all`; VERDICTS is a file of
-JSON lines {"row_id": "…", "verdict": "answerable"} or {"verdict": "not"}; others stop the script. No
+RUN is the name or the folder of a run that `python -m pipeline filter` has been through with `measure_all`;
+VERDICTS is a file of JSON lines {"row_id": "…", "verdict": "answerable"} or "not"; others stop the script. No
 row is filtered again: each set of thresholds is applied to the checks that the stage kept. What counts as a
 duplicate therefore stays as the run's own recipe had it.
 """
@@ -21,11 +21,13 @@ from typing import Any
 
 from benchmarks.record import keep
 from medsearch.errors import MedsearchError
+from pipeline.cli.stage import existing_run
 from pipeline.filters.checked_row import CheckedRow
 from pipeline.filters.rules import RULES, failures
 from pipeline.journal import digest, read_rows
 from pipeline.recipe import FilterTable, RoundTripSearch
 from pipeline.run_folder import RunFolder
+from pipeline.settings import PipelineSettings
 
 _OFF: dict[str, Any] = {
     "min_relevance": 1,
@@ -144,18 +146,55 @@ def _table(changes: Mapping[str, Any]) -> FilterTable:
     return FilterTable.model_validate({**_OFF, **changes})
 
 
+def read_verdicts(file: Path) -> dict[str, bool]:
+    """Row id -> whether its passage answers its query; blank lines do not count.
+
+    Raises:
+        MedsearchError: the file cannot be read, or a line is no verdict; the message has file and line.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise MedsearchError(f"{file} cannot be read: {reason}") from None
+    said: dict[str, bool] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            row_id, verdict = _read_verdict(line, f"{file}:{number}")
+            if said.setdefault(row_id, verdict) != verdict:
+                raise MedsearchError(f"{file}:{number}: {row_id} has another verdict on a line before")
+    return said
+
+
+def _read_verdict(line: str, where: str) -> tuple[str, bool]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        raise MedsearchError(f"{where}: not a JSON object on one line") from None
+    if not isinstance(record, dict) or not isinstance(record.get("row_id"), str):
+        raise MedsearchError(f"{where}: no row_id")
+    if record.get("verdict") not in ("answerable", "not"):
+        raise MedsearchError(f'{where}: the verdict must be "answerable" or "not"')
+    return record["row_id"], record["verdict"] == "answerable"
+
+
+def find_run(given: str, settings: PipelineSettings) -> RunFolder:
+    """The run in a folder, else that of a name.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    folder = RunFolder(Path(given))
+    return folder if folder.checks.is_file() else existing_run(given, settings)
+
+
 def read_judged(run: RunFolder, verdicts: Path) -> list[Judged]:
     """All rows that were checked, with the verdicts that there are.
 
     Raises:
-        MedsearchError: a verdict is neither "answerable" nor "not", or is on a row that the run has not.
+        MedsearchError: as `read_verdicts`; or a verdict is on a row that the run has not.
     """
-    said: dict[str, bool] = {}
-    for number, line in enumerate(verdicts.read_text("utf-8").splitlines(), start=1):
-        record = json.loads(line)
-        if record.get("verdict") not in ("answerable", "not"):
-            raise MedsearchError(f'{verdicts}:{number}: the verdict must be "answerable" or "not"')
-        said[record["row_id"]] = record["verdict"] == "answerable"
+    said = read_verdicts(verdicts)
     rows = [Judged(r.row_id, r.checks, said.get(r.row_id)) for r in read_rows(run.checks, CheckedRow)]
     if missing := sorted(set(said) - {row.row_id for row in rows}):
         raise MedsearchError(f"{verdicts}: {missing[0]} is no row of {run.checks}")
@@ -176,22 +215,33 @@ def _show(title: str, found: Iterable[Mapping[str, Any]], part: str = "") -> Non
         )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print every rule by itself, the run's own recipe, and the best combinations; keep them if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", help="name or folder of a filtered run")
     parser.add_argument("verdicts", type=Path)
     parser.add_argument("--keep", default="", metavar="NAME", help="write benchmarks/results/NAME.json")
-    given = parser.parse_args()
-    run = RunFolder(given.run)
-    rows = read_judged(run, given.verdicts)
+    given = parser.parse_args(arguments)
+    try:
+        study(find_run(given.run, PipelineSettings.from_environment()), given.verdicts, given.keep)
+    except MedsearchError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
+
+
+def study(run: RunFolder, verdicts: Path, name: str) -> None:
+    """Measure it all, print it, and keep it where a name is given.
+
+    Raises:
+        MedsearchError: as `read_judged`.
+    """
+    rows = read_judged(run, verdicts)
     own = run.recipe(None).filter
     measured: dict[str, Any] = {
         "what": "share of answerable queries among the judged ones kept, Wilson interval at 95 %",
         "run": run.name,
         "rows": len(rows),
         "judged": sum(row.answerable is not None for row in rows),
-        "verdicts_sha256": digest(given.verdicts),
+        "verdicts_sha256": digest(verdicts),
         "recipe": {"thresholds": own.model_dump(mode="json"), **strength(rows, own)},
         "alone": alone(rows),
         "together": together(rows),
@@ -200,8 +250,8 @@ def main() -> None:
     _show("The run's own recipe", [{**measured["recipe"], "thresholds": {}}])
     _show("Each rule alone", measured["alone"])
     _show("Chosen on one half of the verdicts, measured on the other", measured["together"], "held_out")
-    if given.keep:
-        keep(given.keep, measured)
+    if name:
+        keep(name, measured)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,21 @@ weights once for a whole batch. `--use` is the share of the peak that is reached
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.record import keep
 from medsearch.cli.terminal import show_table
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, UsageError
+from pipeline.cli.stage import existing_run
 from pipeline.journal import read_rows
 from pipeline.notes import NoteRow
 from pipeline.prompting import Prompt, conversation, load_prompt
 from pipeline.questions import questions_about
 from pipeline.recipe import Recipe
 from pipeline.report.stages import read_yield
-from pipeline.run_folder import RunFolder, open_run
+from pipeline.run_folder import RunFolder
 from pipeline.settings import PipelineSettings
 
 _SAMPLE = 200
@@ -98,20 +100,57 @@ def estimate(tokens: Tokens, notes: int, server: Hardware, use: float) -> dict[s
     }
 
 
+def read_notes(text: str) -> list[int]:
+    """Numbers of notes with commas between.
+
+    Raises:
+        UsageError: one is not a whole number above zero.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        if not re.fullmatch(r"[0-9]{1,12}", part) or int(part) < 1:
+            raise UsageError(f"--notes {text}: {part!r} is not a whole number from 1 on; write 5000,1000000")
+    return [int(part) for part in parts]
+
+
+def read_use(text: str) -> float:
+    """A share above 0, at most 1.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        use = float(text)
+    except ValueError:
+        use = 0.0
+    if not 0 < use <= 1:
+        raise UsageError(f"--use {text}: must be a share of the peak, above 0 and at most 1")
+    return use
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table and keep it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", help="a generated run that tokens a note are taken from")
     parser.add_argument("--notes", default="5000,1000000", help="numbers of notes, commas between")
-    parser.add_argument(
-        "--use", type=float, default=0.3, help="share of the data sheet's peak (default: 0.3)"
-    )
+    parser.add_argument("--use", default="0.3", help="share of the data sheet's peak (default: 0.3)")
     given = parser.parse_args(arguments)
-    run = open_run(given.run, PipelineSettings.from_environment().runs)
+    try:
+        measure(given.run, read_notes(given.notes), read_use(given.use))
+    except MedsearchError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
+
+
+def measure(name: str, numbers: Sequence[int], use: float) -> None:
+    """Show and keep what so many notes cost, by the tokens of a run.
+
+    Raises:
+        MedsearchError: the run is not there, or has no finished notes.
+    """
+    run = existing_run(name, PipelineSettings.from_environment())
     recipe = run.recipe(None)
     tokens = tokens_a_note(run, recipe, load_prompt(recipe.generate.prompt))
-    numbers = [int(number) for number in given.notes.split(",")]
-    rows = [estimate(tokens, notes, server, given.use) for server in SERVERS for notes in numbers]
+    rows = [estimate(tokens, notes, server, use) for server in SERVERS for notes in numbers]
     show_table(
         [[f"{v:,}" if isinstance(v, int | float) else v for v in row.values()] for row in rows], list(rows[0])
     )
@@ -121,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "run": run.name,
             "prompt": recipe.generate.prompt,
             "tokens_a_note": {"prompt": tokens.prompt, "repeated": tokens.repeated, "answer": tokens.answer},
-            "use": given.use,
+            "use": use,
             "estimates": rows,
         },
     )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import islice
 from typing import Any
 
+from medsearch.encoders.registry import find_model, load_registry
 from medsearch.protocols import Progress
+from medsearch.search.names import BM25
 from medsearch.settings import Settings
 from pipeline.filters.checked_row import CheckedRow
 from pipeline.filters.duplicates import Duplicates
@@ -41,8 +44,8 @@ def filter_run(
 ) -> Yield:
     """Filter what was generated for a run, going on where an earlier sitting stopped.
 
-    Where the recipe, the queries or the pool have changed since, the stage says so and begins anew: all it
-    makes comes from them.
+    Where the recipe, the models, the queries or the pool have changed since, the stage says so and begins
+    anew: all it makes comes from them.
 
     Raises:
         MedsearchError: the run holds no queries or no pool, they do not fit together, or another process
@@ -52,7 +55,7 @@ def filter_run(
     """
     examples = load_prompt(recipe.generate.prompt).example_texts()
     total = sum(1 for _ in read_rows(run.generated, GeneratedRow))
-    plan = _plan(run, recipe, examples)
+    plan = _plan(run, recipe, examples, settings)
     with ExitStack() as stack:
         journal = _open(stack, run, plan, progress, restart=restart)
         if journal.finished:
@@ -78,11 +81,16 @@ def _go_on(journal: Journal, run: RunFolder, gauge: Gauge, total: int, progress:
     journal.finish()
 
 
-def _plan(run: RunFolder, recipe: Recipe, examples: Sequence[str]) -> dict[str, Any]:
+def _plan(run: RunFolder, recipe: Recipe, examples: Sequence[str], settings: Settings) -> dict[str, Any]:
     """Whatever decides what comes out."""
+    registry = load_registry(settings.models)
     return {
         "filter": recipe.filter.model_dump(mode="json"),
         "languages": list(recipe.generate.languages),
+        "models": {
+            name: asdict(find_model(name, registry)) | {"licence": ""}
+            for name in (recipe.filter.base_model, BM25)
+        },
         "the prompt's examples": sha256("\0".join(examples).encode()).hexdigest()[:_SHOWN],
         "the generated queries": digest(run.generated)[:_SHOWN],
         "the pool": digest(run.pool_file)[:_SHOWN],

@@ -20,18 +20,26 @@ from pipeline.records import SourceDocument
 
 @dataclass(frozen=True, slots=True)
 class PoolRequest:
-    """What becomes the pool. `licence` is for documents that name none; `relevant` ids are remembered."""
+    """What becomes the pool. `licence` is for documents that name none.
+
+    Of the `judged` ids it is remembered whether they are in the pool, of the `relevant` ones the passage.
+    """
 
     location: CorpusLocation
     licence: str
     held_out: HeldOut
+    judged: frozenset[str]
     relevant: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPool:
-    """What the pool holds of the relevant documents by id, and why others of them are left out of it."""
+    """What the pool holds of the relevant documents by id, and why others of them are left out of it.
 
+    `judged` are the ids of all judged documents in it.
+    """
+
+    judged: set[str] = field(default_factory=set)
     relevant: dict[str, PoolPassage] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
@@ -57,6 +65,8 @@ def write_pool(request: PoolRequest, file: Path, rejects: Rejects, progress: Pro
             if not why:
                 stream.write(pool_line(passage))
                 pool.seen["documents in the pool"] += 1
+                if passage.passage_id in request.judged:
+                    pool.judged.add(passage.passage_id)
                 if passage.passage_id in request.relevant:
                     pool.relevant[passage.passage_id] = passage
             else:

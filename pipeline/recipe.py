@@ -130,16 +130,22 @@ class FilterTable(Table):
     max_mask_share: float = Field(default=0.34, description="of the query's words, those that are masks")
     min_distinct_share: float = Field(default=0.6, description="of the query's words, those not said before")
     boilerplate: tuple[str, ...] = (
-        *("as an ai", "language model", "search query", "here is", "here are"),
-        *(
-            "this passage",
-            "passage above",
-            "according to the passage",
-            "in the passage",
-            "the text",
-            "this text",
-        ),
-        *("this note", "the above", "the following", "this case report", "mentioned in the"),
+        "as an ai",
+        "language model",
+        "search query",
+        "here is",
+        "here are",
+        "this passage",
+        "passage above",
+        "according to the passage",
+        "in the passage",
+        "the text",
+        "this text",
+        "this note",
+        "the above",
+        "the following",
+        "this case report",
+        "mentioned in the",
     )
     language_confidence: float = Field(default=0.05, description="of py3langid, for the wanted languages")
     max_copy: float = Field(default=0.8, description="share of the query's words, in order, in the passage")

@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     into = arguments.into
     if into is None:
         into = runs[0].report if len(runs) == 1 else settings.runs.parent / "processed" / _joined(runs)
-    summary = write_report(runs, into, TerminalProgress(), seed=arguments.seed)
+    said = "" if arguments.into is None else str(arguments.into)
+    summary = write_report(runs, into, TerminalProgress(), seed=arguments.seed, into=said)
     if arguments.json:
         rows = {split.value: count for split, count in summary.rows.items()}
         show_json({"folder": str(into), "rows": rows, "warnings": list(summary.warnings)})

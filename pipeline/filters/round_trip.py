@@ -23,7 +23,7 @@ def round_trips(search: PoolSearch, queries: Sequence[str], own: Sequence[int]) 
     vectors = search.query_vectors(queries)
     dense = search.nearest(vectors, DEPTH)
     words = search.lexical(queries, DEPTH)
-    fused = search.hybrid(queries, DEPTH)
+    fused = search.fused(dense, words, DEPTH)
     measured = []
     for row, number in enumerate(own):
         cosine = search.scores(vectors[row], [number])[0]

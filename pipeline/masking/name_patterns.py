@@ -37,7 +37,8 @@ class NamePattern:
     regex: regex.Pattern[str]
 
 
-_WORD = r"\p{Lu}[\p{L}\p{M}]*(?:['\u2019\-](?!s\b)\p{L}[\p{L}\p{M}]*)*"
+# a name of at most five joined parts, so that a long chain of them is not searched anew from each
+_WORD = r"\p{Lu}[\p{L}\p{M}]*(?:['\u2019\-](?!s\b)\p{L}[\p{L}\p{M}]*){0,4}"
 _LOWER = r"\p{Ll}[\p{L}\p{M}]+(?:['\u2019\-](?!s\b)\p{L}+)*"
 _PARTICLE = r"(?:van|von|de|der|den|del|della|di|da|dos|la|le|du|al|el|bin|ibn|ter|ten|y|e)"
 _GAP = r"(?:[ \t]+\n?[ \t]*|\n[ \t]*)"
@@ -69,7 +70,7 @@ _STAFF = r"""(?:nurse(?:[ ]practitioner)?|practitioner|midwife|physiotherapist|t
     |pharmacist|consultant|surgeon|registrar|dietitian|social[ ]worker|case[ ]manager|coordinator|gp|doctor
     |physician)"""
 _CALL = r"(?:call(?:ed|ing)?|phoned?|ring|rang|text(?:ed)?|contact(?:ed)?|reach(?:ed)?|whatsapp)"
-_CASED = r"\p{Lu}\p{Ll}+(?:['\u2019\-]\p{Lu}\p{Ll}+)*"
+_CASED = r"\p{Lu}\p{Ll}+(?:['\u2019\-]\p{Lu}\p{Ll}+){0,4}"
 _THING = r"\b(?:technique|method|procedure|device|system|model|drug)"
 _BY = r"""(?:electronically[ ]signed|signed(?:[ ]off)?|dictated|transcribed|typed|verified|authenticated
     |authori[sz]ed
@@ -80,7 +81,7 @@ _RELATIVES = r"""(?:wife|husband|spouse|son|daughter|mother|mom|mum|father|dad|s
     |carer
     |caregiver|niece|nephew|aunt|uncle|grandson|granddaughter|grandmother|grandfather|neighbou?r|girlfriend
     |boyfriend
-    |guardian|fiancée?|cousin|twin)"""
+    |guardian|fiancée?|cousin|twin)(?:-in-law)?"""
 _GREETINGS = r"""(?:hi|hey|hello|thanks|thank\s+you|good\s+(?:morning|afternoon|evening)|morning|afternoon|bye
     |goodbye|nice\s+to\s+(?:see|meet)\s+you)"""
 _ASIDES = r"""(?:okay|ok|alright|all\s+right|so|well|yes|yeah|now|right|sure|sorry|great|and|but|um|uh
@@ -138,7 +139,8 @@ _LABELLED = (
     ),
     _place(
         Evidence.CERTAIN,
-        rf"""(?i:\b(?:my|his|her|patient['\u2019]s|child['\u2019]s)\s+name\s+is|(?<!{_THING}[ ])\b(?:named|nicknamed))\s+
+        rf"""(?i:\b(?:my|his|her|patient['\u2019]s|child['\u2019]s)\s+name\s+is
+            |(?<!{_THING}[ ])\b(?:named|nicknamed))\s+
             (?P<x>{_ANY}(?:[ ]\p{{Lu}}[\p{{L}}'\u2019\-]+){{0,2}})""",
     ),
     _place(Evidence.CERTAIN, rf"(?P<x>{_WORD}(?:[ ](?:\p{{Lu}}\.?|{_WORD})){{1,3}}),?[ \n]+{_DEGREES}\b"),
@@ -166,7 +168,7 @@ _ALONE = (
 _TOGETHER = (
     _place(
         Evidence.PAIR,
-        rf"""\b(?P<x>\p{{Lu}}[\p{{L}}'\u2019\-]+(?:{_GAP}\p{{Lu}}(?:\.|\b))?{_GAP}
+        rf"""\b(?P<x>\p{{Lu}}[\p{{L}}'\u2019\-]{{1,60}}(?:{_GAP}\p{{Lu}}(?:\.|\b))?{_GAP}
             (?:{_PARTICLE}[ ]){{0,2}}{_WORD}(?:[ ]{_WORD})?)""",
     ),
     _place(Evidence.PAIR, rf"\b(?P<x>{_WORD},[ \t]+{_WORD}(?:[ ]\p{{Lu}}\b\.?)?)"),

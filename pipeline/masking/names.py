@@ -128,7 +128,14 @@ class NameFinder:
             return True
         # in "Anna had surgery" what follows the verb does not make a thing of her
         near = after[:1] if after and _LINKS.fullmatch(after[0]) else after[:2]
-        return any(bare(word) in self.lexicon.heads for word in near) or self._cites(text, words)
+        headed = any(bare(word) in self.lexicon.heads for word in near)
+        return (headed and not self._owns(text, words[-1], full)) or self._cites(text, words)
+
+    def _owns(self, text: str, last: regex.Match[str], full: list[str]) -> bool:
+        """Whether a thing is a patient's and not a discoverer's, as in "Sarah's operation"."""
+        low = bare(full[0])
+        given = len(full) == 1 and low in self.lexicon.common and low not in self.lexicon.surnames
+        return given and _BELONGS.search(text, last.end() - 2, last.end() + 30) is not None
 
     def _cites(self, text: str, words: list[regex.Match[str]]) -> bool:
         """Whether a work is cited, as in "Mitchell et al." and "Kelly and Mitchell described"."""
@@ -214,6 +221,9 @@ _GENERAL = regex.compile(
 
 _LINKS = regex.compile(
     r"(?:ha[ds]|have|was|is|and|the|with|of|in|for|to|after|before|underwent|need(?:s|ed)|received|refused)"
+)
+_BELONGS = regex.compile(
+    r"['\u2019]s[ ](?:operation|procedure|tests?|score|fractures?|tumou?r|catheter|drain|hernia|graft)\b"
 )
 _OF_A_PERSON = regex.compile(r"(?<![\w\-])(?:Mr|Mrs|Ms|Miss|Mx)\b\.?\s$")
 """Titles after which "March" or "Page" is a family name; "Dr. Will" may be a sentence cut short."""

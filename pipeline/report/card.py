@@ -12,6 +12,7 @@ from pipeline.report.facts import Facts, RunFacts
 from pipeline.report.faults import faults_of, warnings_of
 from pipeline.report.lengths import QUARTILES
 from pipeline.report.licences import freedom_of, hub_name
+from pipeline.report.recipes import OWN_RECIPE
 from pipeline.report.rendering import render
 from pipeline.report.stages import StageRecord
 from pipeline.report.visible import markdown_table
@@ -49,6 +50,7 @@ def card(facts: Facts) -> str:
         "seed": facts.seed,
         "examples": list(_examples(facts)),
         "commands": list(_commands(facts)),
+        "own_recipe": OWN_RECIPE if any(OWN_RECIPE in run.recipes.values() for run in facts.runs) else "",
         **_tables(facts),
     }
     return render("card.md.j2", context)
@@ -160,9 +162,12 @@ def _commands(facts: Facts) -> Iterator[str]:
         corpus = next((name for record in run.stages if (name := record.plan.get("corpus"))), "CORPUS")
         for record in run.stages:
             if record.stage != "prepare":  # a part of the command `generate`
-                yield shlex.join(_command(run.name, record, str(corpus)))
+                recipe = run.recipes.get(record.stage)
+                told = ["--recipe", recipe] if recipe else []
+                yield shlex.join([*_command(run.name, record, str(corpus)), *told])
     names = [part for run in facts.runs for part in ("--run", run.name)]
-    yield shlex.join(["python", "-m", "pipeline", "report", *names, "--seed", str(facts.seed)])
+    into = ["--into", facts.into] if facts.into else []
+    yield shlex.join(["python", "-m", "pipeline", "report", *names, *into, "--seed", str(facts.seed)])
 
 
 def _command(run: str, record: StageRecord, corpus: str) -> list[str]:

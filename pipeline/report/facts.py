@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.sample import Sampled
@@ -13,10 +13,11 @@ from pipeline.report.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """One run: its name and the stages that made it."""
+    """One run: its name, the stages that made it, and by stage the recipe that its command has to name."""
 
     name: str
     stages: Sequence[StageRecord]
+    recipes: Mapping[str, str]
 
     def masked(self) -> int:
         """How many identifiers the stages say they masked."""
@@ -30,7 +31,10 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the card and the page are made from. `languages` maps a two-letter code to its share, 0 to 1."""
+    """What the card and the page are made from.
+
+    `languages` maps a two-letter code to its share, 0 to 1. `into` is the folder as the command names it.
+    """
 
     name: str
     seed: int
@@ -39,3 +43,4 @@ class Facts:
     sources: Sources
     sample: Sequence[Sampled]
     languages: dict[str, float]
+    into: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.mining.judgements import JUDGED
 from pipeline.records import QueryKind
 from pipeline.report.facts import Facts
 from pipeline.report.licences import Freedom, freedom_of
@@ -97,10 +98,18 @@ def _of_texts(facts: Facts) -> Iterator[str]:
 
 
 def _of_negatives(facts: Facts) -> Iterator[str]:
-    yield (
-        "Relevance is incomplete: nobody judged the negatives. They passed the guards named above, and some "
-        "of them will answer the query all the same."
-    )
+    negatives = facts.tally.found_by.total()
+    judged = facts.tally.found_by[JUDGED]
+    if judged < negatives:
+        who = "nobody judged the negatives"
+        if judged:
+            who = (
+                f"people judged {judged:,} of the {negatives:,} negatives, as not relevant; nobody the others"
+            )
+        yield (
+            f"Relevance is incomplete: {who}. What nobody judged passed the guards named above, and some of "
+            "it will answer the query all the same."
+        )
     few = sum(count for number, count in facts.tally.negatives.items() if number < _SINGLE_NEGATIVES)
     if few:
         yield f"{few:,} rows have fewer than {_SINGLE_NEGATIVES} negatives."

@@ -13,9 +13,11 @@ from pipeline.records import PairRow, Split, TripletRow
 from pipeline.report.card import card
 from pipeline.report.facts import Facts, RunFacts
 from pipeline.report.faults import warnings_of
+from pipeline.report.freshness import refuse_stale
 from pipeline.report.languages import languages_of
 from pipeline.report.page import Evidence, sample_page
 from pipeline.report.parquet import triplet_files
+from pipeline.report.recipes import recipes_of
 from pipeline.report.sample import Sampled, Sampler
 from pipeline.report.sources import read_sources
 from pipeline.report.stages import read_stages, read_yield
@@ -36,16 +38,18 @@ class ReportSummary:
 
 
 def write_report(
-    runs: Sequence[RunFolder], folder: Path, progress: Progress, *, seed: int = 13
+    runs: Sequence[RunFolder], folder: Path, progress: Progress, *, seed: int = 13, into: str = ""
 ) -> ReportSummary:
     """Write `data/{train,dev}.parquet`, `README.md` and `sample.html` into the folder.
 
     Rows are read one at a time and come out in the order of the runs. `seed` chooses the rows of the page
-    and the card's examples; equal runs and seed give equal files.
+    and the card's examples; equal runs and seed give equal files. `into` is what the card's command says of
+    the folder; empty for the one that is taken where none is named.
 
     Raises:
         UsageError: no run is named, or one twice.
-        MedsearchError: a run has no triplets, or its files are damaged or do not fit together.
+        MedsearchError: a run has no triplets, they were mined from other pairs than it has now, or its
+            files are damaged or do not fit together.
     """
     _check(runs)
     tally, sampler = Tally(), Sampler(seed)
@@ -62,11 +66,12 @@ def write_report(
     facts = Facts(
         name=", ".join(run.name for run in runs),
         seed=seed,
-        runs=[RunFacts(run.name, read_stages(run)) for run in runs],
+        runs=[RunFacts(run.name, read_stages(run), recipes_of(run)) for run in runs],
         tally=tally,
         sources=sources,
         sample=sample,
         languages=languages_of(sampled.row.positive for sampled in sample),
+        into=into,
     )
     _replace(folder / PAGE, sample_page(facts, _evidence(runs, facts.sample)))
     _replace(folder / CARD, card(facts))
@@ -83,6 +88,7 @@ def _check(runs: Sequence[RunFolder]) -> None:
                 f"run {run.name} has no triplets ({run.triplets} is missing or empty): "
                 f"make them with `python -m pipeline mine --run {run.name}`"
             )
+        refuse_stale(run)
 
 
 def _expected(run: RunFolder) -> int | None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+import convert_material
 import pytest
+from convert_material import Judgements, Record, rows_of
 from fakes import Heard
 
 from medsearch.corpora.catalogue import find_corpus
@@ -12,10 +14,8 @@ from medsearch.errors import CorpusError, MedsearchError, UsageError
 from pipeline.convert import ConvertRequest, convert_corpus
 from pipeline.journal import Journal, PlanChangedError, read_rows
 from pipeline.pool import read_pool
-from pipeline.records import PairRow, QueryKind, Split
+from pipeline.records import JudgedRow, QueryKind, Split
 from pipeline.run_folder import RunFolder, open_run
-
-Record = Mapping[str, object]
 
 DOCUMENTS: list[Record] = [
     {"_id": "a", "title": "Asthma", "text": "Inhaled steroids prevent attacks.", "metadata": {"group": "g1"}},
@@ -46,20 +46,8 @@ TRAIN = [
 TEST = [("qt", "t1", 1), ("qt", "both", 0), ("qt", "t2", 1)]
 
 
-def write_corpus(
-    folder: Path,
-    qrels: Mapping[str, Sequence[tuple[str, str, int]]],
-    documents: Iterable[Record] = DOCUMENTS,
-    queries: Iterable[Record] = QUERIES,
-) -> Path:
-    (folder / "qrels").mkdir(parents=True)
-    for name, records in (("corpus", documents), ("queries", queries)):
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    for split, rows in qrels.items():
-        text = "query-id\tcorpus-id\tscore\n" + "".join(f"{q}\t{d}\t{g}\n" for q, d, g in rows)
-        (folder / "qrels" / f"{split}.tsv").write_text(text, encoding="utf-8")
-    return folder
+def write_corpus(folder: Path, qrels: Mapping[str, Judgements]) -> Path:
+    return convert_material.write_corpus(folder, qrels, DOCUMENTS, QUERIES)
 
 
 @pytest.fixture
@@ -72,12 +60,12 @@ def request(folder: Path, split: str = "train", **changes: object) -> ConvertReq
     return ConvertRequest(location, split, **changes)  # type: ignore[arg-type]  # a test's own table of fields
 
 
-def rows_of(run: RunFolder) -> list[PairRow]:
-    return list(read_rows(run.pairs, PairRow))
+def files_of(run: RunFolder) -> tuple[bytes, ...]:
+    return run.pool_file.read_bytes(), run.pairs.read_bytes(), run.judged.read_bytes()
 
 
-def files_of(run: RunFolder) -> tuple[bytes, bytes]:
-    return run.pool_file.read_bytes(), run.pairs.read_bytes()
+def judged_of(run: RunFolder) -> list[tuple[str, str, int]]:
+    return [(row.query_id, row.passage_id, row.grade) for row in read_rows(run.judged, JudgedRow)]
 
 
 def test_what_other_splits_hold_is_neither_in_the_pool_nor_in_a_pair(corpus: Path, tmp_path: Path) -> None:
@@ -103,6 +91,8 @@ def test_what_other_splits_hold_is_neither_in_the_pool_nor_in_a_pair(corpus: Pat
         "no such query in the corpus": 1,
     }
     assert total.kept + total.dropped.total() == total.taken
+    assert judged_of(run) == [("q1", "c", 0)]
+    assert total.seen["judgements below the relevant grade, for mining"] == 1
     assert total.seen["documents in the pool"] == 5
     assert total.seen["records of the corpus set aside"] == 1  # the one without text
     assert total.seen["documents left out of the pool: judged in another split"] == 3

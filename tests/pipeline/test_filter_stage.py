@@ -13,11 +13,14 @@ from filter_material import GOOD, PLANTED, TEXTS, filter_folder, filtered, gener
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pool_material import topic_settings
 
 from medsearch.errors import MedsearchError, UsageError
+from pipeline.filter import filter_run
 from pipeline.filters.checked_row import CheckedRow
 from pipeline.filters.rules import RULES
 from pipeline.journal import read_rows
+from pipeline.pool_search import Found, PoolSearch
 from pipeline.records import DroppedRow, PairRow, QueryKind
 from pipeline.run_folder import RunFolder
 
@@ -164,6 +167,44 @@ def test_what_changed_is_said_and_all_is_filtered_anew(tmp_path: Path, change: s
     assert heard.lines[0].endswith("; all queries are filtered anew")
     assert counted.taken == (1 if change == "queries" else len(planted_rows()))
     assert len(list(read_rows(run.checks, CheckedRow))) == counted.taken
+
+
+def test_another_build_of_a_model_is_another_filter(tmp_path: Path) -> None:
+    run = filter_folder(tmp_path / "run", planted_rows())
+    filtered(run)
+    models = topic_settings(tmp_path / "filter-settings").models
+    assert models is not None
+    changed = models.read_text("utf-8").replace('revision = "1"', 'revision = "2"')
+    models.write_text(changed, "utf-8")
+    heard = Heard()
+    settings = replace(topic_settings(tmp_path / "other"), models=models)
+    filter_run(run, recipe(), settings, heard)
+    assert heard.lines[0].endswith("was begun with another models.topics; all queries are filtered anew")
+    journal = (run.path / "filter.journal.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(journal[0])["plan"]["models"]["bm25"]["parameters"]["k1"] == 1.2
+
+
+def test_each_query_is_encoded_and_looked_up_once(
+    tmp_path: Path, encoder: TopicEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    by_words = PoolSearch._by_words
+
+    def counted(search: PoolSearch, query: str, k: int) -> list[Found]:
+        asked.append(query)
+        return by_words(search, query, k)
+
+    monkeypatch.setattr(PoolSearch, "_by_words", counted)
+    rows = planted_rows()
+    filtered(filter_folder(tmp_path / "run", rows))
+    assert sorted(asked) == sorted(encoder.queries) == sorted(row.query for row in rows)
+
+
+def test_a_row_whose_evidence_was_given_is_filtered_like_any_other(tmp_path: Path) -> None:
+    rows = [row.model_copy(update={"alignment": None}) for row in planted_rows()]
+    run = filter_folder(tmp_path / "run", rows)
+    filtered(run)
+    assert kept(run) == [row[0] for row in GOOD]
 
 
 def test_a_passage_that_the_pool_lacks_is_named(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.filter_strength import Judged, alone, read_judged, strength, together, wilson
-from medsearch.errors import MedsearchError
+from benchmarks.filter_strength import Judged, alone, find_run, main, read_judged, strength, together, wilson
+from medsearch.errors import MedsearchError, UsageError
 from pipeline.filters.checked_row import CheckedRow
 from pipeline.journal import lines_of
 from pipeline.recipe import FilterTable
 from pipeline.run_folder import RunFolder
+from pipeline.settings import PipelineSettings
 
 
 def judged(count: int = 200) -> list[Judged]:
@@ -82,9 +83,46 @@ def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
     run = run_with(tmp_path)
     with pytest.raises(MedsearchError, match=r'jsonl:1: the verdict must be "answerable" or "not"'):
         read_judged(run, verdicts(tmp_path, {"row_id": "r0", "verdict": "perhaps"}))
+    twice = verdicts(tmp_path, {"row_id": "r0", "verdict": "not"}, {"row_id": "r0", "verdict": "answerable"})
+    with pytest.raises(MedsearchError, match="jsonl:2: r0 has another verdict on a line before"):
+        read_judged(run, twice)
     with pytest.raises(MedsearchError, match="r9 is no row of"):
         read_judged(run, verdicts(tmp_path, {"row_id": "r9", "verdict": "not"}))
     with pytest.raises(MedsearchError, match="r0 was not searched for: filter the run with measure_all"):
         read_judged(
             run_with(tmp_path, measured=False), verdicts(tmp_path, {"row_id": "r0", "verdict": "not"})
         )
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (b"{broken", "not a JSON object on one line"),
+        (b"[]", "no row_id"),
+        (b'{"verdict": "not"}', "no row_id"),
+        (b'{"row_id": "r0"}', 'the verdict must be "answerable" or "not"'),
+        (b"\xff", None),
+    ],
+)
+def test_a_broken_line_is_one_line_of_error_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: bytes, what: str | None
+) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    file.write_bytes(b'{"row_id": "r1", "verdict": "not"}\n\n' + line + b"\n")
+    run_with(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), str(file)])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith(f"{file}:3: {what}\n" if what else f"{file} cannot be read: not UTF-8 text\n")
+
+
+def test_a_run_is_found_by_name_or_by_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "mine"
+    folder.mkdir(parents=True)
+    run_with(folder)
+    settings = PipelineSettings.from_environment({"MEDSEARCH_RUNS": str(tmp_path / "runs")})
+    assert find_run("mine", settings).path == find_run(str(folder), settings).path == folder
+    with pytest.raises(UsageError, match=r"no run called 'other' in .*; there is mine"):
+        find_run("other", settings)

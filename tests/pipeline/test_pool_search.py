@@ -97,6 +97,17 @@ def test_words_rank_as_the_products_own_retriever(search: PoolSearch, tmp_path: 
     assert search.lexical(["zebra", "the of"], 12) == [[], []]
 
 
+def test_fusing_rankings_made_before_is_hybrid_search(search: PoolSearch, encoder: TopicEncoder) -> None:
+    expected = search.hybrid(QUERIES, 10)
+    # Deeper rankings, as whoever looks at ranks below asks for, are fused no deeper.
+    dense, lexical = search.dense(QUERIES, 120), search.lexical(QUERIES, 120)
+    encoder.queries.clear()
+    assert search.fused(dense, lexical, 10) == expected
+    assert encoder.queries == []
+    with pytest.raises(ValueError, match="shorter"):
+        search.fused(dense, lexical[1:], 10)
+
+
 def test_hybrid_fuses_as_the_product_does(
     tmp_path: Path, search: PoolSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

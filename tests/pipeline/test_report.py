@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from fakes import Heard
-from report_material import generated_run, judged_run, passages, triplet, write_run
+from report_material import generated_run, judged_run, passages, triplet, write_journal, write_run
 
 from medsearch.errors import MedsearchError, UsageError
-from pipeline.journal import read_rows
+from pipeline.journal import digest, read_rows
 from pipeline.records import QueryKind, Split, TripletRow
 from pipeline.report.sample import SAMPLE, Sampler
 from pipeline.report.stages import read_stage, read_stages, read_yield
@@ -136,6 +136,46 @@ def test_a_pool_that_does_not_fit_the_triplets_is_said(tmp_path: Path) -> None:
     run.pool_file.unlink()
     with pytest.raises(MedsearchError, match=r"corpus\.jsonl is not there"):
         write_report([run], tmp_path / "set", Heard())
+
+
+def mined(run: RunFolder) -> RunFolder:
+    """The run with a journal of `mine` that read the files which are there."""
+    plan = {"pairs": digest(run.pairs), "judged": digest(run.judged), "pool": digest(run.pool_file)}
+    write_journal(run, "mine", plan, [{"taken": 40, "kept": 40}])
+    return run
+
+
+@pytest.mark.parametrize(
+    ("file", "what"), [("pairs", "pairs"), ("judged", "judgements"), ("pool_file", "passages")]
+)
+def test_triplets_of_other_pairs_are_refused_before_anything_is_written(
+    tmp_path: Path, file: str, what: str
+) -> None:
+    run = mined(judged_run(tmp_path / "asked"))
+    write_report([run], tmp_path / "fine", Heard())
+    with getattr(run, file).open("a", encoding="utf-8") as stream:
+        stream.write("\n")
+    with pytest.raises(MedsearchError) as error:
+        write_report([run], tmp_path / "set", Heard())
+    assert str(error.value) == (
+        f"the triplets were mined from other {what} than run asked has now: run mine again "
+        "(`python -m pipeline mine --run asked`)"
+    )
+    assert not (tmp_path / "set").exists()
+
+
+def test_pairs_of_other_queries_are_refused_and_lost_files_are_not(tmp_path: Path) -> None:
+    run = mined(generated_run(tmp_path / "made"))
+    run.generated.write_text("as it was\n", encoding="utf-8")
+    plan = {"the generated queries": digest(run.generated)[:16]}
+    write_journal(run, "filter", plan, [{"taken": 400, "kept": 100}])
+    write_report([run], tmp_path / "fine", Heard())
+    run.generated.write_text("as it was, and one more\n", encoding="utf-8")
+    with pytest.raises(MedsearchError, match="filtered from other queries than run made has now: run filter"):
+        write_report([run], tmp_path / "set", Heard())
+    run.generated.unlink()
+    run.pairs.unlink()
+    assert write_report([run], tmp_path / "set", Heard()).rows == {Split.TRAIN: 80, Split.DEV: 20}
 
 
 def test_the_sample_has_every_source_and_kind_alike_whatever_the_order_of_reading() -> None:

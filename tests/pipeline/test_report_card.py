@@ -21,6 +21,7 @@ from report_material import (
 )
 
 from pipeline.journal import read_rows
+from pipeline.recipe import GenerateTable, load_recipe
 from pipeline.records import QueryKind, Split, TripletRow
 from pipeline.report.lengths import Lengths
 from pipeline.report.licences import Freedom, freedom_of, hub_name
@@ -151,6 +152,48 @@ def test_commands_make_it_again(tmp_path: Path) -> None:
         "python -m pipeline filter --run made\npython -m pipeline mine --run made\n"
         "python -m pipeline report --run asked --run made --seed 13\n"
     ) in card
+
+
+def test_commands_name_the_folder_and_the_recipes_that_are_not_the_default(tmp_path: Path) -> None:
+    made, asked = generated_run(tmp_path / "made"), judged_run(tmp_path / "asked")
+    made.generated.touch()
+    one = load_recipe("smollm2_one")
+    other = one.mine.model_copy(update={"negatives": 7})
+    made.keep(one.model_copy(update={"filter": load_recipe("smollm2").filter, "mine": other}))
+    write_report([made, asked], tmp_path / "set", Heard(), into="my sets/one")
+    card = (tmp_path / "set" / "README.md").read_text(encoding="utf-8")
+    assert (
+        "python -m pipeline generate case_reports --notes 50 --run made --recipe smollm2_one\n"
+        "python -m pipeline filter --run made --recipe smollm2\n"
+        "python -m pipeline mine --run made --recipe RECIPE.toml\n"
+    ) in card
+    assert "report --run made --run asked --into 'my sets/one' --seed 13\n" in card
+    assert "`RECIPE.toml` stands for a\nrecipe file of your own" in card
+
+
+def test_a_run_on_the_default_recipe_needs_none_named(tmp_path: Path) -> None:
+    made = generated_run(tmp_path / "made")
+    made.generated.touch()
+    made.keep(load_recipe("smollm2"))
+    card = card_of([made], tmp_path / "set")
+    assert "--recipe" not in card
+    assert "RECIPE.toml" not in card
+    made.keep(load_recipe("smollm2").model_copy(update={"generate": GenerateTable(order_seed=99)}))
+    card = card_of([made], tmp_path / "set")
+    assert card.count("--recipe RECIPE.toml") == 1  # `filter` and `mine` take what the run keeps
+
+
+def test_negatives_that_people_judged_are_counted_apart(tmp_path: Path) -> None:
+    pool = passages("tiny", "MIT", 9)
+    rows = [triplet(n, pool, kind=QueryKind.JUDGED, split=Split.TRAIN) for n in range(6)]
+    some = [rows[0].model_copy(update={"found_by": ("judged",) * len(rows[0].negatives)}), *rows[1:]]
+    card = card_of([write_run(tmp_path / "some", pool, some)], tmp_path / "a")
+    assert "people judged 1 of the 12 negatives, as not relevant; nobody the others" in card
+    assert "nobody judged the negatives" not in card
+    every = [row.model_copy(update={"found_by": ("judged",) * len(row.negatives)}) for row in rows]
+    card = card_of([write_run(tmp_path / "every", pool, every)], tmp_path / "b")
+    assert "Relevance is incomplete" not in card
+    assert "Found by: judged 12." in card
 
 
 HOSTILE = (

@@ -131,3 +131,12 @@ def test_a_long_passage_is_folded_after_its_evidence_and_loses_no_word() -> None
     assert [piece for is_evidence, piece in late.pieces if is_evidence] == ["word1200 word1201"]
     assert "".join(piece for _, piece in late.pieces).endswith("word1201")
     assert shown(text[: FOLD + 100]).rest == ""
+
+
+def test_how_rows_were_chosen_is_said_only_where_there_was_a_choice(tmp_path: Path) -> None:
+    base, pool = row()
+    one = page_of(write_run(tmp_path / "run", pool, [base]), tmp_path / "one")
+    assert "Chosen by the seed 13 from 1 rows.\nDoes the positive" in one
+    assert "kinds of query and source" not in one
+    several = page_of(generated_run(tmp_path / "made"), tmp_path / "several")
+    assert "from 100 rows: from each of 3 kinds of query and source as many as there are or fit" in several
