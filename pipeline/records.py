@@ -105,7 +105,7 @@ class PairRow(Row):
 
 
 class JudgedRow(Row):
-    """A judgement that made no pair, `grade` being below what counts as relevant; 0 is not relevant at all."""
+    """A judgement that made no pair: `grade` is below what counts as relevant; 0 is not relevant at all."""
 
     query_id: str
     passage_id: str

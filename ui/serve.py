@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ui.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     started = command(parser.parse_args().port)
-    os.execv(started[0], started)  # noqa: S606 - the arguments are our own
+    os.execv(started[0], started)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_planted_identifiers_never_leave_the_process(
     corpus = tmp_path / "notes" / "corpus.jsonl"
     letter = (
         f"Patient name: {planted[0]}. MRN: {planted[2]}. Seen on {planted[3]} by Dr. Holloway with a painful "
-        f"knee. Telephone {planted[4]}, e-mail {planted[5]}. The knee was treated with ice and rest for 10 days."
+        f"knee. Telephone {planted[4]}, e-mail {planted[5]}. It was treated with ice and rest for 10 days."
     )
     record = {
         "_id": "letter",
