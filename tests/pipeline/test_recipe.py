@@ -15,7 +15,7 @@ from pipeline.settings import PipelineSettings
 GOOD = 'description = "d"\n[llm]\nmodel = "m"\n'
 
 
-@pytest.mark.parametrize("name", ["smollm2", "smollm2_six", "smollm2_one", "llama70b"])
+@pytest.mark.parametrize("name", ["smollm2", "sample", "smollm2_six", "smollm2_one", "llama70b"])
 def test_a_shipped_recipe_is_valid_and_its_prompt_is_for_its_mode(name: str) -> None:
     recipe = load_recipe(name)
     prompt = load_prompt(recipe.generate.prompt)
@@ -50,7 +50,7 @@ def test_a_mistake_is_one_line_that_names_it(text: str, complaint: str) -> None:
 
 def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match="no data recipe called 'x'; there is llama70b, smollm2, smollm2_one, smollm2_six"
+        UsageError, match="no data recipe called 'x'; there is llama70b, sample, smollm2, smollm2_one, smollm2_six"
     ):
         load_recipe("x")
     with pytest.raises(UsageError, match="there is no recipe file"):
