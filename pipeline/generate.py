@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
@@ -21,7 +22,7 @@ from pipeline.llm.outcome import Kept, Outcome, SetAside
 from pipeline.notes import NoteRow
 from pipeline.prompting import Prompt, conversation
 from pipeline.questions import Question, passage_of, place_of, questions_about
-from pipeline.recipe import Recipe
+from pipeline.recipe import Mode, Recipe
 from pipeline.records import GeneratedRow, LlmCall, Row, SetAsideRow
 from pipeline.run_folder import RunFolder
 from pipeline.yields import Yield
@@ -67,7 +68,7 @@ class Generator:
         under_way: deque[tuple[NoteRow, asyncio.Task[NoteResult]]] = deque()
         try:
             while True:
-                for note in islice(notes, self.recipe.llm.in_flight + 1 - len(under_way)):
+                for note in islice(notes, self._window() - len(under_way)):
                     under_way.append((note, asyncio.create_task(self._about(note))))
                 if not under_way:
                     return
@@ -77,6 +78,12 @@ class Generator:
             for _, task in under_way:
                 task.cancel()
             await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
+
+    def _window(self) -> int:
+        """Notes under way: twice the questions in flight keep servers busy, and a kill costs no more."""
+        table = self.recipe.generate
+        questions = 1 if table.mode is Mode.SIX else sum(table.queries.values())
+        return 1 + ceil(2 * self.recipe.llm.in_flight / questions)
 
     async def _about(self, note: NoteRow) -> NoteResult:
         questions = questions_about(note, self.prompt, self.recipe.generate)
