@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from medsearch.cli.terminal import TerminalProgress
-from pipeline.cli.stage import add_recipe_argument, add_run_arguments, existing_run, show_yield
+from pipeline.cli.stage import add_recipe_argument, add_run_arguments, run_derived
 from pipeline.filter import filter_run
-from pipeline.settings import PipelineSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter, and say what came of it."""
-    settings = PipelineSettings.from_environment()
-    folder = existing_run(arguments.run, settings)
-    with folder.held():
-        recipe = folder.recipe_with("filter", arguments.recipe)
-        total = filter_run(folder, recipe, settings.search, TerminalProgress(), restart=arguments.restart)
-    show_yield("filter", folder, total, ("queries", "queries kept"), as_json=arguments.json)
-    return 0
+    return run_derived(arguments, "filter", filter_run, ("queries", "queries kept"))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Literal, Protocol
 
-from medsearch.cli.terminal import show_json, show_table
+from medsearch.cli.terminal import TerminalProgress, show_json, show_table
 from medsearch.errors import UsageError
+from medsearch.protocols import Progress
+from medsearch.settings import Settings
+from pipeline.recipe import Recipe
 from pipeline.run_folder import RunFolder, open_run
 from pipeline.settings import PipelineSettings
 from pipeline.yields import Yield
@@ -45,6 +49,29 @@ def existing_run(name: str, settings: PipelineSettings) -> RunFolder:
         f"there is {', '.join(there)}" if there else "there is none yet: `generate` or `convert` begins one"
     )
     raise UsageError(f"no run called {run.name!r} in {settings.runs}; {known}")
+
+
+class Work(Protocol):
+    """A stage that makes rows from a run's own rows."""
+
+    def __call__(
+        self, run: RunFolder, recipe: Recipe, settings: Settings, progress: Progress, *, restart: bool
+    ) -> Yield:
+        """Do it, or go on with it."""
+        ...
+
+
+def run_derived(
+    arguments: argparse.Namespace, stage: Literal["filter", "mine"], work: Work, words: tuple[str, str]
+) -> int:
+    """Run such a stage on the run that the arguments name, and show what came of it."""
+    settings = PipelineSettings.from_environment()
+    run = existing_run(arguments.run, settings)
+    with run.held():
+        recipe = run.recipe_with(stage, arguments.recipe)
+        total = work(run, recipe, settings.search, TerminalProgress(), restart=arguments.restart)
+    show_yield(stage, run, total, words, as_json=arguments.json)
+    return 0
 
 
 def show_yield(stage: str, run: RunFolder, total: Yield, words: tuple[str, str], *, as_json: bool) -> None:
