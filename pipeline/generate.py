@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -59,7 +59,7 @@ class Generator:
     recipe: Recipe
     prompt: Prompt
 
-    async def results(self, notes: Iterator[NoteRow]) -> AsyncIterator[tuple[NoteRow, NoteResult]]:
+    async def results(self, notes: Iterator[NoteRow]) -> AsyncGenerator[tuple[NoteRow, NoteResult], None]:
         """Yield each note with what came of it; enough notes are under way to keep the servers busy.
 
         Raises:
@@ -250,4 +250,4 @@ async def _ask_and_commit(
             journal.commit(note.source.doc_id, result.rows(), result.counted)
             advance(1)
     finally:
-        await results.aclose()  # type: ignore[attr-defined]  # an async generator
+        await results.aclose()
