@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import Field, ValidationError
@@ -60,8 +59,3 @@ def _passage(line: str, where: str) -> PoolPassage:
     except ValidationError:
         raise MedsearchError(f"{where} is not a passage: make this run's pool anew") from None
     return PoolPassage(row.passage_id, row.text, row.metadata)
-
-
-def by_id(passages: Iterable[PoolPassage]) -> dict[str, PoolPassage]:
-    """Passages by their id."""
-    return {passage.passage_id: passage for passage in passages}

@@ -19,7 +19,7 @@ from fake_llm_server import FakeLlmServer
 from medsearch.errors import MedsearchError
 from pipeline.journal import PlanChangedError, read_rows
 from pipeline.notes import NoteRow
-from pipeline.pool import by_id, read_pool
+from pipeline.pool import read_pool
 from pipeline.records import GeneratedRow, QueryKind, SetAsideRow
 from pipeline.run_folder import RunFolder
 
@@ -48,7 +48,7 @@ def test_six_queries_a_note_each_with_its_place_kind_and_provenance(mode: str, t
     assert {row.kind for row in rows} == {QueryKind.KEYWORD, QueryKind.QUESTION, QueryKind.MANAGEMENT}
     run = RunFolder(tmp_path / "run")
     notes = {note.source.doc_id: note for note in read_rows(run.notes, NoteRow)}
-    pool = by_id(read_pool(run))
+    pool = {passage.passage_id: passage for passage in read_pool(run)}
     for row in rows:
         assert notes[row.source.doc_id].text[row.start : row.end] == row.evidence
         assert pool[row.passage_id].source == row.source
