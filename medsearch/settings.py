@@ -10,21 +10,26 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where things are. Every path is absolute or relative to the working directory."""
+    """Where things are. Every path is absolute or relative to the working directory.
+
+    `looks` is the ledger of evaluations on test sets; `None` keeps none.
+    """
 
     data: tuple[Path, ...]
     index: Path
     cache: Path
     models: Path | None
+    looks: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read MEDSEARCH_DATA (folders joined by ':'), _INDEX, _CACHE and _MODELS.
+        """Read MEDSEARCH_DATA (folders joined by ':'), _INDEX, _CACHE, _MODELS and _LOOKS.
 
         `data/` is always looked in last. A relative path is taken from the working directory.
         """
         variables = os.environ if environment is None else environment
         home = _home() / "data"
+        looks = variables.get("MEDSEARCH_LOOKS") or _home() / "results" / "looks.jsonl"
         named = [Path(part) for part in variables.get("MEDSEARCH_DATA", "").split(os.pathsep) if part]
         models = variables.get("MEDSEARCH_MODELS", "")
         return cls(
@@ -32,6 +37,7 @@ class Settings:
             index=Path(variables.get("MEDSEARCH_INDEX") or home / "index"),
             cache=Path(variables.get("MEDSEARCH_CACHE") or home / "cache"),
             models=Path(models) if models else None,
+            looks=Path(looks),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 import numpy as np
@@ -38,12 +38,22 @@ class Pooling(StrEnum):
     NONE = "none"
 
 
+class SizeClass(StrEnum):
+    """Of an encoder, by its parameters as BERT's were named: about 33, 110 and 335 million, or fewer."""
+
+    SMALL = "small"
+    BASE = "base"
+    LARGE = "large"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """Everything that makes two runs of a model comparable; one entry of `models.toml`.
 
     `source` is "hub:<repo>", "package:<module>", "path:<dir>" or "builtin:<name>"; `revision` pins it.
     `max_tokens` counts special tokens too. `sha256` is that of the weights file, where one is pinned.
+    `family` is what a model was made from (its base model's name; its own where empty), so that looks at a
+    test set are counted over all that were tried; `size` is the class that tables compare it in.
     """
 
     name: str
@@ -58,6 +68,18 @@ class ModelSpec:
     document_prompt: str = ""
     sha256: str = ""
     parameters: Mapping[str, float | str] = field(default_factory=dict)
+    family: str = ""
+    size: SizeClass | None = None
+
+    @property
+    def of_vectors(self) -> tuple[tuple[str, object], ...]:
+        """(field, value) of all that a document's vector depends on."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return tuple((name, value) for name, value in named if name not in NOT_OF_DOCUMENT_VECTORS)
+
+
+NOT_OF_DOCUMENT_VECTORS = frozenset({"licence", "family", "size", "query_prompt"})
+"""Fields of a `ModelSpec` that change no document's vector, so that an index made before still fits."""
 
 
 @dataclass(frozen=True, slots=True)

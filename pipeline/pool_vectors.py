@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -49,6 +48,6 @@ def pool_vectors(
 
 def vector_folder(run: RunFolder, spec: ModelSpec, cache: Path) -> Path:
     """`CACHE/pools/RUN-MODEL-KEY`; the key is over the pool's bytes and all that determines a vector."""
-    parts = (digest(run.pool_file), replace(spec, licence="", query_prompt=""))
+    parts = (digest(run.pool_file), spec.of_vectors)
     key = sha256(repr(parts).encode()).hexdigest()[:12]
     return cache / "pools" / f"{quote(run.name, safe='')}-{spec.name}-{key}"

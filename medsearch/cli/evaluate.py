@@ -1,4 +1,4 @@
-"""`medsearch evaluate`: nDCG@10 and its companions on a test collection, as a table or JSON."""
+"""`medsearch evaluate`: nDCG@10 and its companions on a suite or a test collection, as a table or JSON."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from medsearch.cli.terminal import TerminalProgress, show_json, show_table
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
-from medsearch.evaluation.evaluate import Evaluation
 from medsearch.evaluation.keep import keep
 from medsearch.evaluation.measures import MEASURES
-from medsearch.search.benchmark import BenchmarkRequest, run_benchmark
+from medsearch.evaluation.results import PRIMARY, TaskResult
 from medsearch.search.names import models_of
 from medsearch.search.run_file import RunFileRequest, score_run_file
 from medsearch.settings import Settings
 from medsearch.types import PassageSettings
+from medsearch.workbench.suite_run import SuiteRequest, open_suite
+from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask, load_suite, names_a_suite
 
 SHOWN = ("corpus", "split", "documents", "queries", "queries_judged", "models", "settings", "warnings")
 """What `--json` prints of a result record; `--out` keeps all of it."""
 
 _MODELS = "minilm,bm25"
+_OF_A_CORPUS = ("split", "run", "qrels")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `evaluate`."""
-    parser.add_argument("corpus", metavar="CORPUS", help="a test collection by name, or its folder")
+    parser.add_argument(
+        "corpus", metavar="SUITE|CORPUS",
+        help="a suite by name or file (.toml), or a test collection by name or folder",
+    )  # fmt: skip
     parser.add_argument("--models", help=f"retrievers, comma-separated (default: {_MODELS})")
-    parser.add_argument("--split", default="test", help="whose judgements (default: test)")
+    parser.add_argument("--split", help="of a corpus: whose judgements (default: test)")
     parser.add_argument("--passages", action="store_true", help="search passages, as the page does")
     parser.add_argument("--approximate", action="store_true", help="search the graph, as the page does")
     add_passage_arguments(parser, PassageSettings())
@@ -42,24 +47,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--run", type=Path, metavar="FILE", help="score this TREC run instead of models")
     parser.add_argument("--qrels", type=Path, metavar="FILE", help="with --run: judge by these TREC qrels")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="keep results, runs and qrels there")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="keep results, runs and qrels there (default for a suite: results/SUITE)",
+    )  # fmt: skip
+    parser.add_argument("--again", action="store_true", help="evaluate also what DIR has already")
+    parser.add_argument("--no-cost", action="store_true", help="do not measure speed and memory")
+    parser.add_argument(
+        "--force", action="store_true",
+        help="evaluate also on a test split that took part in choosing a model; every table will say so",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print, and keep what was asked for."""
     _check(arguments)
-    record, evaluations = _score_models(arguments) if arguments.run is None else _score_run(arguments)
-    if arguments.out is not None:
-        keep(record, evaluations, arguments.out)
+    if arguments.run is not None:
+        return _score_run(arguments)
+    suite = load_suite(arguments.corpus) if names_a_suite(arguments.corpus) else None
+    if suite is None:
+        return _evaluate_corpus(arguments)
+    out = arguments.out or Path("results") / suite.name
+    results = _run_suite(arguments, suite, out)
     if arguments.json:
-        show_json({key: record[key] for key in SHOWN})
-        return 0
-    rows = [
-        [name, *(f"{100 * scores[measure]:.1f}" for measure in MEASURES)]
-        for name, scores in record["models"].items()
-    ]
-    print(f"{record['corpus']} ({record['split']}), {record['queries']:,} queries, scores times 100\n")
-    show_table(rows, ["retriever", *MEASURES])
+        show_json({"suite": suite.name, "out": str(out), "results": [_record(result) for result in results]})
+    else:
+        _show_suite(suite, results)
+        print(f"\nkept in {out}: compare with `medsearch compare {out} --a MODEL --b MODEL`")
     return 0
 
 
@@ -80,32 +94,120 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--run FILE scores that run: leave out --models, --passages and --approximate")
     if arguments.out is not None and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out {arguments.out}: it is a file; name a folder")
+    if names_a_suite(arguments.corpus):
+        for option in _OF_A_CORPUS:
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option} goes with a corpus; {arguments.corpus} is a suite")
 
 
-def _score_models(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[Evaluation]]:
+def _run_suite(arguments: argparse.Namespace, suite: Suite, out: Path | None) -> list[TaskResult]:
     settings = Settings.from_environment()
     registry = load_registry(settings.models)
     names, _ = models_of(_MODELS if arguments.models is None else arguments.models, registry)
-    request = BenchmarkRequest(
-        location=find_corpus(arguments.corpus, settings.data),
-        split=arguments.split,
+    request = SuiteRequest(
+        suite=suite,
         retrievers=tuple(names),
+        out=out,
+        force=arguments.force,
+        again=arguments.again,
+        cost=not arguments.no_cost,
         passages=passage_settings(arguments) if arguments.passages else None,
         approximate=arguments.approximate,
         ignore_identical_ids=arguments.ignore_identical_ids,
-        trec_files=arguments.out is not None,
     )
-    return run_benchmark(request, settings, registry, TerminalProgress())
+    return open_suite(request, settings, registry).results(TerminalProgress())
 
 
-def _score_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[Evaluation]]:
+def _evaluate_corpus(arguments: argparse.Namespace) -> int:
+    """One corpus is a suite of one task, to report on."""
+    settings = Settings.from_environment()
+    location = find_corpus(arguments.corpus, settings.data)
+    task = SuiteTask(arguments.corpus, arguments.split or "test")
+    suite = Suite(f"{location.name}:{task.split}", SuiteRole.REPORT, "", (task,))
+    results = _run_suite(arguments, suite, arguments.out)
+    record = _together(results)
+    if arguments.json:
+        show_json({key: record[key] for key in SHOWN})
+        return 0
+    _show(record)
+    for result in results:
+        if result.marks:
+            print(f"\n{result.retriever}: {'; '.join(result.marks)}")
+    return 0
+
+
+def _score_run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     request = RunFileRequest(
         location=find_corpus(arguments.corpus, settings.data),
-        split=arguments.split,
+        split=arguments.split or "test",
         run=arguments.run,
         qrels=arguments.qrels,
         ignore_identical_ids=arguments.ignore_identical_ids,
     )
     record, evaluation = score_run_file(request, settings, TerminalProgress())
-    return record, [evaluation]
+    if arguments.out is not None:
+        keep(record, [evaluation], arguments.out)
+    if arguments.json:
+        show_json({key: record[key] for key in SHOWN})
+    else:
+        _show(record)
+    return 0
+
+
+def _record(result: TaskResult) -> dict[str, Any]:
+    return {
+        "task": result.task,
+        "retriever": result.retriever,
+        "documents": result.documents,
+        "queries": len(result.scores),
+        "queries_judged": result.queries_judged,
+        "scores": result.means,
+        "cost": dict(result.cost),
+        "marks": list(result.marks),
+        "settings": dict(result.settings),
+        "warnings": list(result.warnings),
+        "file": str(result.file),
+    }
+
+
+def _together(results: list[TaskResult]) -> dict[str, Any]:
+    """The results of one task as one record, as `--json` shows it."""
+    first = results[0]
+    models = {name: spec for result in results for name, spec in result.settings["models"].items()}
+    return {
+        "corpus": first.corpus,
+        "split": first.split,
+        "documents": first.documents,
+        "queries": len(first.scores),
+        "queries_judged": first.queries_judged,
+        "models": {result.retriever: result.means for result in results},
+        "settings": {**first.settings, "models": models},
+        "warnings": list(first.warnings),
+    }
+
+
+def _show(record: dict[str, Any]) -> None:
+    rows = [
+        [name, *(f"{100 * scores[measure]:.1f}" for measure in MEASURES)]
+        for name, scores in record["models"].items()
+    ]
+    print(f"{record['corpus']} ({record['split']}), {record['queries']:,} queries, scores times 100\n")
+    show_table(rows, ["retriever", *MEASURES])
+
+
+def _show_suite(suite: Suite, results: list[TaskResult]) -> None:
+    """A row a task, a column a retriever, and the means over tasks."""
+    names = list(dict.fromkeys(result.retriever for result in results))
+    score = {(result.task, result.retriever): result.means[PRIMARY] for result in results}
+    queries = {result.task: len(result.scores) for result in results}
+    rows = [
+        [task, f"{queries[task]:,}", *(f"{100 * score[task, name]:.1f}" for name in names)]
+        for task in queries
+    ]
+    means = [sum(score[task, name] for task in queries) / len(queries) for name in names]
+    rows.append(["mean over tasks", "", *(f"{100 * mean:.1f}" for mean in means)])
+    print(f"{suite.name}: {PRIMARY} times 100\n")
+    show_table(rows, ["task", "queries", *names])
+    for mark in dict.fromkeys(f"{r.task}, {r.retriever}: {mark}" for r in results for mark in r.marks):
+        print(mark)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from medsearch.corpora.collection import load_collection, read_queries, splits
+from medsearch.corpora.collection import load_collection, read_judgements, read_queries, splits
 from medsearch.corpora.documents import read_documents
 from medsearch.corpora.listing import folder_problem, list_corpora, why
 from medsearch.corpora.locations import (
@@ -33,6 +33,7 @@ __all__ = [
     "load_collection",
     "quick_stamp",
     "read_documents",
+    "read_judgements",
     "read_queries",
     "splits",
 ]

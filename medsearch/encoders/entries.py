@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from medsearch.errors import UsageError
-from medsearch.types import ModelKind, ModelSpec, Pooling
+from medsearch.types import ModelKind, ModelSpec, Pooling, SizeClass
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -95,6 +95,8 @@ def parse_entry(name: str, values: object, *, file: str) -> ModelSpec:
         document_prompt=entry.text("document_prompt"),
         sha256=entry.text("sha256"),
         parameters=entry.parameters(),
+        family=entry.text("family"),
+        size=entry.choice("size", SizeClass) if "size" in values else None,
     )
     _check_agreement(spec, entry)
     return spec

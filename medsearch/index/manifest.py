@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from medsearch.errors import IndexRefusedError
-from medsearch.types import ModelSpec, PassageSettings
+from medsearch.types import NOT_OF_DOCUMENT_VECTORS, ModelSpec, PassageSettings
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -146,8 +146,10 @@ def plan_differences(made: Plan, wanted: Plan) -> list[str]:
 
 
 def model_differences(made: ModelSpec, wanted: ModelSpec) -> Iterator[str]:
-    """One phrase a field of the model's spec that differs."""
+    """One phrase a field of the model's spec that differs and that document vectors depend on."""
     for field in fields(ModelSpec):
+        if field.name in NOT_OF_DOCUMENT_VECTORS:
+            continue
         old, new = getattr(made, field.name), getattr(wanted, field.name)
         if field.name == "parameters":
             old, new = dict(old), dict(new)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from medsearch.corpora.catalogue import CorpusLocation, load_collection
@@ -11,17 +12,21 @@ from medsearch.corpora.rejects import Rejects
 from medsearch.evaluation.evaluate import Evaluation, evaluate, result_record
 from medsearch.evaluation.measures import judged_queries
 from medsearch.evaluation.trec import check_ids
-from medsearch.index.manifest import Manifest
 from medsearch.index.reader import open_index
 from medsearch.protocols import Progress
+from medsearch.search.conditions import retriever_conditions, shared_conditions
 from medsearch.search.evaluation_index import evaluation_index
 from medsearch.search.identical_ids import ignores_identical_ids
 from medsearch.search.indexing import IndexRequest
 from medsearch.search.names import RetrieverName
-from medsearch.search.retrievers import HybridRetriever, PointRetriever
+from medsearch.search.query_vectors import remembering
+from medsearch.search.retrievers import DenseRetriever, HybridRetriever, PointRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, Collection, ModelSpec, PassageSettings
+
+NO_PROMPT = "no query prompt"
+"""The mark of a result whose model was run without the query prompt that the registry declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,102 @@ class BenchmarkRequest:
     trec_files: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A test collection ready to score retrievers on, with the conditions that all of them share."""
+
+    request: BenchmarkRequest
+    collection: Collection
+    rejects: Rejects
+    shared: Mapping[str, Any]
+    settings: Settings
+    registry: Mapping[str, ModelSpec]
+    _parts: dict[tuple[str, str], PointRetriever] = field(default_factory=dict)
+
+    def score(self, name: RetrieverName, progress: Progress) -> Evaluation:
+        """Retrieve for every judged query and score; vectors are made where they are not kept yet.
+
+        Raises:
+            UsageError: if no query has a relevant document.
+        """
+        parts = tuple(self._part(spec, progress) for spec in name.models)
+        retriever = HybridRetriever(parts) if name.hybrid else parts[0]
+        total = len(judged_queries(self.collection.qrels))
+        with progress.stage(f"Searching with {name.name}", total) as advance:
+            return evaluate(
+                name.name,
+                retriever,
+                self.collection,
+                ignore_identical_ids=bool(self.shared["ignore_identical_ids"]),
+                advance=advance,
+            )
+
+    def conditions(self, name: RetrieverName) -> dict[str, Any]:
+        """The settings that a result of this retriever carries."""
+        return {**self.shared, **retriever_conditions(name, self.registry)}
+
+    def record(self, evaluations: Sequence[Evaluation], names: Sequence[RetrieverName]) -> dict[str, Any]:
+        """The result record of these retrievers; `settings["retrievers"]` says what each has of its own."""
+        of_each = {name.name: retriever_conditions(name, self.registry) for name in names}
+        models = {key: spec for own in of_each.values() for key, spec in own["models"].items()}
+        kept = {**self.shared, "models": models, "retrievers": of_each}
+        record = result_record(self.collection, evaluations, kept, self.rejects.warnings)
+        return {**record, "marks": {name.name: list(self.marks(name)) for name in names}}
+
+    def marks(self, name: RetrieverName) -> tuple[str, ...]:
+        """What has to be said wherever a score of this retriever is shown."""
+        return (NO_PROMPT,) if name.without_prompt else ()
+
+    def _part(self, spec: ModelSpec, progress: Progress) -> PointRetriever:
+        key = (spec.name, spec.query_prompt)
+        if key not in self._parts:
+            self._parts[key] = self._open(spec, progress)
+        return self._parts[key]
+
+    def _open(self, spec: ModelSpec, progress: Progress) -> PointRetriever:
+        folder = self.folder(spec, progress)
+        searcher = Searcher(
+            self.request.location.name, open_index(folder), self.registry, self.settings.cache
+        )
+        retriever = searcher.retriever(RetrieverName(spec.name, (spec,)), exact=not self.request.approximate)
+        if not isinstance(retriever, DenseRetriever):
+            return retriever
+        judged = set(judged_queries(self.collection.qrels))
+        texts = [query.text for query in self.collection.queries if query.query_id in judged]
+        encoder = remembering(retriever.encoder, texts, folder / "queries", progress)
+        return DenseRetriever(retriever.reader, encoder, retriever.exact)
+
+    def folder(self, spec: ModelSpec, progress: Progress) -> Path:
+        """The evaluation index of this model: one a model, so that each is encoded once."""
+        wanted = IndexRequest(self.request.location, (spec,), self.request.passages or WHOLE_DOCUMENTS)
+        return evaluation_index(wanted, self.settings, self.registry, progress)[0]
+
+
+def open_bench(
+    request: BenchmarkRequest, settings: Settings, registry: Mapping[str, ModelSpec], progress: Progress
+) -> Bench:
+    """Read the test collection and say what is odd about it.
+
+    Raises:
+        UsageError: if the split does not exist.
+        MedsearchError: if `trec_files` and an id holds white space.
+    """
+    rejects = Rejects()
+    collection = load_collection(request.location, request.split, rejects)
+    if request.trec_files:
+        check_ids(_ids(collection))
+    say_what_is_odd(request.location.name, rejects, progress)
+    ignore = request.ignore_identical_ids or ignores_identical_ids(request.location, settings, progress)
+    shared = shared_conditions(
+        request.location,
+        collection,
+        passages=request.passages,
+        approximate=request.approximate,
+        ignore_identical_ids=ignore,
+    )
+    return Bench(request, collection, rejects, shared | {"rejects": rejects.count}, settings, registry)
+
+
 def run_benchmark(
     request: BenchmarkRequest, settings: Settings, registry: Mapping[str, ModelSpec], progress: Progress
 ) -> tuple[dict[str, Any], list[Evaluation]]:
@@ -53,26 +154,9 @@ def run_benchmark(
         UsageError: if the split does not exist, or none of its queries has a relevant document.
         MedsearchError: if `trec_files` and an id holds white space.
     """
-    rejects = Rejects()
-    collection = load_collection(request.location, request.split, rejects)
-    if request.trec_files:
-        check_ids(_ids(collection))
-    say_what_is_odd(request.location.name, rejects, progress)
-    ignore = request.ignore_identical_ids or ignores_identical_ids(request.location, settings, progress)
-    total = len(judged_queries(collection.qrels))
-    evaluations: list[Evaluation] = []
-    open_parts: dict[str, _Part] = {}
-    for spec in {spec.name: spec for name in request.retrievers for spec in name.models}.values():
-        open_parts[spec.name] = _open_part(spec, request, settings, registry, progress)
-    for name in request.retrievers:
-        parts = tuple(open_parts[spec.name].retriever for spec in name.models)
-        retriever = HybridRetriever(parts) if name.hybrid else parts[0]
-        with progress.stage(f"Searching with {name.name}", total) as advance:
-            scored = evaluate(name.name, retriever, collection, ignore_identical_ids=ignore, advance=advance)
-        evaluations.append(scored)
-    manifests = [part.manifest for part in open_parts.values()]
-    kept = _settings_of(request, manifests) | {"ignore_identical_ids": ignore, "rejects": rejects.count}
-    return result_record(collection, evaluations, kept, rejects.warnings), evaluations
+    bench = open_bench(request, settings, registry, progress)
+    evaluations = [bench.score(name, progress) for name in request.retrievers]
+    return bench.record(evaluations, request.retrievers), evaluations
 
 
 def say_what_is_odd(corpus: str, rejects: Rejects, progress: Progress) -> None:
@@ -83,46 +167,7 @@ def say_what_is_odd(corpus: str, rejects: Rejects, progress: Progress) -> None:
         progress.say(f"warning: {warning}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One model over its index."""
-
-    retriever: PointRetriever
-    manifest: Manifest
-
-
-def _open_part(
-    spec: ModelSpec,
-    request: BenchmarkRequest,
-    settings: Settings,
-    registry: Mapping[str, ModelSpec],
-    progress: Progress,
-) -> _Part:
-    """The index of this model, made where it is missing: one a model, so that each is encoded once."""
-    wanted = IndexRequest(request.location, (spec,), request.passages or WHOLE_DOCUMENTS)
-    folder, manifest = evaluation_index(wanted, settings, registry, progress)
-    searcher = Searcher(request.location.name, open_index(folder), registry, settings.cache)
-    name = RetrieverName(spec.name, (spec,))
-    return _Part(searcher.retriever(name, exact=not request.approximate), manifest)
-
-
 def _ids(collection: Collection) -> list[str]:
     documents = [document.doc_id for document in collection.documents]
     judged = [name for query_id, grades in collection.qrels.items() for name in (query_id, *grades)]
     return documents + judged
-
-
-def _settings_of(request: BenchmarkRequest, manifests: list[Manifest]) -> dict[str, Any]:
-    first = manifests[0]
-    return {
-        "passages": "whole documents" if request.passages is None else asdict(request.passages),
-        "search": "approximate" if request.approximate else "exact",
-        "backend": "onnx",
-        "engine": first.engine,
-        "corpus_hash": first.plan.corpus_hash,
-        "models": {
-            name: {**asdict(spec), "parameters": dict(spec.parameters)}
-            for manifest in manifests
-            for name, spec in manifest.plan.models.items()
-        },
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -41,7 +40,7 @@ def evaluation_folder(request: IndexRequest, settings: Settings, registry: Mappi
     parts = (
         request.location.name,
         fingerprint(request.location),
-        tuple(replace(spec, licence="") for spec in request.models),
+        tuple(spec.of_vectors for spec in request.models),
         request.passages,
         None if whole else registry.get(request.passages.tokenizer),
         CUTTING,

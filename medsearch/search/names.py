@@ -1,9 +1,9 @@
-"""What a retriever is called: a model of the registry, `bm25`, or `hybrid:MODEL`."""
+"""What a retriever is called: a model of the registry, `bm25`, or `hybrid:MODEL`; `@no-prompt` behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medsearch.encoders.registry import find_model
 from medsearch.errors import UsageError
@@ -11,6 +11,8 @@ from medsearch.types import ModelKind, ModelSpec
 
 HYBRID = "hybrid:"
 BM25 = "bm25"
+WITHOUT_PROMPT = "@no-prompt"
+"""Behind a name: its model is run without its query prompt, only to learn what the prompt is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class RetrieverName:
         """Whether two rankings are fused."""
         return len(self.models) > 1
 
+    @property
+    def without_prompt(self) -> bool:
+        """Whether the model is run without the query prompt that it declares."""
+        return self.name.endswith(WITHOUT_PROMPT)
+
 
 def parse_retriever(name: str, registry: Mapping[str, ModelSpec]) -> RetrieverName:
     """Read a retriever's name.
@@ -32,6 +39,8 @@ def parse_retriever(name: str, registry: Mapping[str, ModelSpec]) -> RetrieverNa
     Raises:
         UsageError: if it names no model of the registry, or a model that cannot be searched with.
     """
+    if name.endswith(WITHOUT_PROMPT):
+        return _without_prompt(name, parse_retriever(name.removesuffix(WITHOUT_PROMPT), registry))
     if name.startswith(HYBRID):
         dense = find_model(name.removeprefix(HYBRID), registry)
         if dense.kind is not ModelKind.DENSE:
@@ -41,6 +50,12 @@ def parse_retriever(name: str, registry: Mapping[str, ModelSpec]) -> RetrieverNa
     if spec.kind is ModelKind.LATE_INTERACTION:
         raise UsageError(f"{name}: late-interaction models cannot be searched with yet")
     return RetrieverName(name, (spec,))
+
+
+def _without_prompt(name: str, asked: RetrieverName) -> RetrieverName:
+    if not any(spec.query_prompt for spec in asked.models):
+        raise UsageError(f"{name}: {asked.name} declares no query prompt, so there is none to leave out")
+    return RetrieverName(name, tuple(replace(spec, query_prompt="") for spec in asked.models))
 
 
 def models_of(names: str, registry: Mapping[str, ModelSpec]) -> tuple[list[RetrieverName], list[ModelSpec]]:

@@ -46,10 +46,10 @@ def test_evaluate_in_the_promised_shape_and_trec_files_give_the_same_scores(
     assert record["models"] == {
         "bm25": {"nDCG@10": 1.0, "Recall@100": 1.0, "MRR@10": 1.0, "MAP": 1.0, "P@10": 0.1}
     }
-    run, qrels = str(out / "tiny.test.bm25.run"), str(out / "tiny.test.qrels")
+    run, qrels = str(out / "tiny.test.bm25.run"), str(out / "tiny.test.bm25.qrels")
     assert main(["evaluate", "tiny", "--run", run, "--qrels", qrels, "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["models"].values()) == list(record["models"].values())
-    kept = json.loads((out / "tiny.test.json").read_text("utf-8"))
+    kept = json.loads((out / "tiny.test.bm25.json").read_text("utf-8"))
     assert kept["per_query"]["bm25"]["q1"]["nDCG@10"] == 1.0
     assert kept["settings"]["models"]["bm25"]["parameters"]["k1"] == 1.2
     assert len(kept["settings"]["corpus_hash"]) == 64
@@ -65,7 +65,7 @@ def test_a_scored_run_is_kept_with_the_judgements_of_its_file(
     assert main(["evaluate", "tiny", *arguments, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["queries"], record["models"]["my"]["nDCG@10"]) == (1, 1.0)
-    assert (out / "tiny.test.qrels").read_text() == "q1 0 a 3\n"
+    assert (out / "tiny.test.my.qrels").read_text() == "q1 0 a 3\n"
 
 
 def test_out_keeps_the_corpus_that_a_path_names_and_not_one_of_the_same_name(
@@ -76,7 +76,7 @@ def test_out_keeps_the_corpus_that_a_path_names_and_not_one_of_the_same_name(
     (elsewhere / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq2\tc\t1\n")
     out = tmp_path / "out"
     assert main(["evaluate", str(elsewhere), "--models", "bm25", "--out", str(out)]) == 0
-    assert (out / "tiny.test.qrels").read_text() == "q2 0 c 1\n"
+    assert (out / "tiny.test.bm25.qrels").read_text() == "q2 0 c 1\n"
 
 
 def test_what_is_judged_but_not_in_the_corpus_is_said_and_in_the_json(
@@ -151,9 +151,9 @@ def test_a_second_evaluation_never_overwrites_one_of_other_retrievers_or_setting
         models = [] if "--run" in arguments else ["--models", "bm25"]
         assert main(["evaluate", "tiny", *models, *arguments, "--out", str(out)]) == 0
     assert sorted(file.name for file in out.glob("*.json")) == [
-        "tiny.test.2.json",
-        "tiny.test.3.json",
-        "tiny.test.json",
+        "tiny.test.bm25.2.json",
+        "tiny.test.bm25.json",
+        "tiny.test.tiny.test.bm25.json",
     ]
 
 

@@ -32,16 +32,16 @@ def test_the_judgements_kept_are_those_scored_by_and_all_can_be_read_back(tmp_pa
     kept(tmp_path / "new" / "out", evaluation("hybrid:minilm", run, qrels), evaluation("my run", run, qrels))
     out = tmp_path / "new" / "out"
     assert {file.name for file in out.iterdir()} == {
-        "covid_faq--en.test.json",
-        "covid_faq--en.test.qrels",
-        "covid_faq--en.test.hybrid-minilm.run",
-        "covid_faq--en.test.my-run.run",
+        f"covid_faq--en.test.{name}.{ending}"
+        for name in ("hybrid-minilm", "my-run")
+        for ending in ("json", "qrels", "run")
     }
-    assert read_qrels(out / "covid_faq--en.test.qrels") == qrels != CORPUS_QRELS
+    assert read_qrels(out / "covid_faq--en.test.my-run.qrels") == qrels != CORPUS_QRELS
     assert read_run(out / "covid_faq--en.test.hybrid-minilm.run") == run
     assert read_run(out / "covid_faq--en.test.my-run.run") == run
-    record = json.loads((out / "covid_faq--en.test.json").read_text("utf-8"))
+    record = json.loads((out / "covid_faq--en.test.my-run.json").read_text("utf-8"))
     assert record["queries"] == 1
+    assert list(record["models"]) == list(record["per_query"]) == list(record["seconds"]) == ["my run"]
     assert record["per_query"]["my run"]["q1"]["MRR@10"] == 0.5
 
 

@@ -1,0 +1,73 @@
+"""What a retriever is evaluated under: all that two results must share, or show, to be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from medsearch.corpora.catalogue import CorpusLocation, fingerprint
+from medsearch.evaluation.evaluate import DEPTH
+from medsearch.search.fusion import RRF_K
+from medsearch.search.names import RetrieverName
+from medsearch.search.retrievers import FUSION_DEPTH
+from medsearch.types import Collection, ModelSpec, PassageSettings, Qrels
+
+BACKEND = "onnx"
+DTYPE = "float32"
+
+
+def shared_conditions(
+    location: CorpusLocation,
+    collection: Collection,
+    *,
+    passages: PassageSettings | None,
+    approximate: bool,
+    ignore_identical_ids: bool,
+) -> dict[str, Any]:
+    """What all retrievers of a benchmark have in common, ready for JSON.
+
+    `corpus_hash` is over the bytes of the documents' files, `queries_hash` over ids and texts of the judged
+    queries, `qrels_hash` over the judgements.
+    """
+    return {
+        "passages": "whole documents" if passages is None else asdict(passages),
+        "search": "approximate" if approximate else "exact",
+        "backend": BACKEND,
+        "dtype": DTYPE,
+        "engine": f"qdrant-edge-py {version('qdrant-edge-py')}",
+        "corpus_hash": fingerprint(location),
+        "queries_hash": queries_hash({query.query_id: query.text for query in collection.queries}),
+        "qrels_hash": qrels_hash(collection.qrels),
+        "depth": DEPTH,
+        "ignore_identical_ids": ignore_identical_ids,
+    }
+
+
+def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec]) -> dict[str, Any]:
+    """Models as they are used, the query prompts that the registry declares for them, and the fusion."""
+    return {
+        "models": {spec.name: {**asdict(spec), "parameters": dict(spec.parameters)} for spec in name.models},
+        "declared_query_prompts": {
+            spec.name: registry[spec.name].query_prompt if spec.name in registry else spec.query_prompt
+            for spec in name.models
+        },
+        "fusion": {"method": "rrf", "k": RRF_K, "depth": FUSION_DEPTH} if name.hybrid else None,
+    }
+
+
+def queries_hash(queries: Mapping[str, str]) -> str:
+    """SHA-256 over ids and texts of queries, whatever their order."""
+    return _hash(sorted(queries.items()))
+
+
+def qrels_hash(qrels: Qrels) -> str:
+    """SHA-256 over judgements, whatever their order."""
+    return _hash([(query_id, sorted(grades.items())) for query_id, grades in sorted(qrels.items())])
+
+
+def _hash(rows: object) -> str:
+    return hashlib.sha256(json.dumps(rows, ensure_ascii=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Judges models: suites, comparisons, ledgers, cards and reports, by name."""
