@@ -127,7 +127,7 @@ def parse_task(text: object, *, file: str) -> SuiteTask:
         UsageError: if it is something else.
     """
     corpus, colon, split = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    if not (corpus and colon and split) or corpus == HUB.removesuffix(":"):
+    if not (corpus and colon and split) or corpus == HUB.removesuffix(":"):  # "mteb:NAME" lacks its split
         raise UsageError(f'{file}: tasks: {text!r} is not "CORPUS:SPLIT", such as "my_corpus:test"')
     return SuiteTask(corpus, split)
 
