@@ -83,7 +83,7 @@ def _go_on(journal: Journal, run: RunFolder, gauge: Gauge, total: int, progress:
 
 def _plan(run: RunFolder, recipe: Recipe, examples: Sequence[str], settings: Settings) -> dict[str, Any]:
     """Whatever decides what comes out."""
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     return {
         "filter": recipe.filter.model_dump(mode="json"),
         "languages": list(recipe.generate.languages),

@@ -89,7 +89,8 @@ class _Job:
             return journal.total
 
     def _plan(self) -> dict[str, Any]:
-        spec = find_model(self.table.base_model, load_registry(self.settings.models))
+        registry = load_registry(self.settings.models, cache=self.settings.cache)
+        spec = find_model(self.table.base_model, registry)
         return {
             "pairs": digest(self.run.pairs),
             "judged": digest(self.run.judged),

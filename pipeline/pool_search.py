@@ -135,7 +135,7 @@ def open_pool_search(run: RunFolder, base_model: str, settings: Settings, progre
         UsageError: the base model is not a dense model of the registry.
         ModelUnavailableError: its weights are not on this machine.
     """
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     spec = find_model(base_model, registry)
     if spec.kind is not ModelKind.DENSE:
         raise UsageError(f"base_model must name a dense model; {base_model} is {spec.kind}")

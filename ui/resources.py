@@ -84,4 +84,4 @@ def _opened(corpus: str, shard: str) -> Opened:  # noqa: ARG001 - a part of the 
 
 @st.cache_resource(show_spinner=False)
 def _registry(models: Path | None) -> Mapping[str, ModelSpec]:
-    return load_registry(models)
+    return load_registry(models, cache=settings().cache)

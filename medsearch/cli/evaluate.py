@@ -19,6 +19,7 @@ from medsearch.search.run_file import RunFileRequest, score_run_file
 from medsearch.settings import Settings
 from medsearch.types import PassageSettings
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
+from medsearch.workbench.suite_stress import keep_stress_cards
 from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask, load_suite, names_a_suite
 
 SHOWN = ("corpus", "split", "documents", "queries", "queries_judged", "models", "settings", "warnings")
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if suite is None:
         return _evaluate_corpus(arguments)
     out = arguments.out or Path("results") / suite.name
-    results = _run_suite(arguments, suite, out)
+    results = _run_suite(arguments, suite, out, stress=True)
     if arguments.json:
         show_json({"suite": suite.name, "out": str(out), "results": [_record(result) for result in results]})
     else:
@@ -100,9 +101,11 @@ def _check(arguments: argparse.Namespace) -> None:
                 raise UsageError(f"--{option} goes with a corpus; {arguments.corpus} is a suite")
 
 
-def _run_suite(arguments: argparse.Namespace, suite: Suite, out: Path | None) -> list[TaskResult]:
+def _run_suite(
+    arguments: argparse.Namespace, suite: Suite, out: Path | None, *, stress: bool = False
+) -> list[TaskResult]:
     settings = Settings.from_environment()
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     names, _ = models_of(_MODELS if arguments.models is None else arguments.models, registry)
     request = SuiteRequest(
         suite=suite,
@@ -115,7 +118,11 @@ def _run_suite(arguments: argparse.Namespace, suite: Suite, out: Path | None) ->
         approximate=arguments.approximate,
         ignore_identical_ids=arguments.ignore_identical_ids,
     )
-    return open_suite(request, settings, registry).results(TerminalProgress())
+    progress = TerminalProgress()
+    results = open_suite(request, settings, registry).results(progress)
+    if stress and out is not None:
+        keep_stress_cards(names, out, settings, registry, progress)
+    return results
 
 
 def _evaluate_corpus(arguments: argparse.Namespace) -> int:

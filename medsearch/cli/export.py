@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say where to."""
     settings = Settings.from_environment()
-    spec = find_model(arguments.model, load_registry(settings.models))
+    spec = find_model(arguments.model, load_registry(settings.models, cache=settings.cache))
     if spec.kind is not ModelKind.DENSE:
         raise UsageError(f"{spec.name} is {spec.kind}: only dense models are exported")
     if arguments.out and arguments.out.exists():

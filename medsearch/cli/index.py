@@ -54,7 +54,7 @@ def passage_settings(arguments: argparse.Namespace) -> PassageSettings:
 def run(arguments: argparse.Namespace) -> int:
     """Index, and say what came of it."""
     settings = Settings.from_environment()
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     location = find_corpus(arguments.corpus, settings.data)
     _, models = models_of(arguments.models, registry)
     request = IndexRequest(

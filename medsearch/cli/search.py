@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search and print."""
     settings = Settings.from_environment()
-    searcher = open_searcher(arguments.corpus, settings, load_registry(settings.models))
+    searcher = open_searcher(arguments.corpus, settings, load_registry(settings.models, cache=settings.cache))
     model = arguments.model or searcher.retriever_names()[0]
     where = Filter(
         year_from=arguments.year_from,

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     categories = _names(arguments.categories)
     _check(arguments, categories)
     settings = Settings.from_environment()
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     retrievers, _ = models_of(arguments.models, registry)
     stress = read_stress_set(find_stress_folder(settings.data))
     cards = run_stress(stress, retrievers, settings, registry, TerminalProgress(), categories or ())

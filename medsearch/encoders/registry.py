@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from medsearch.encoders.entries import parse_entry
+from medsearch.encoders.verify import weights_digest
+from medsearch.encoders.weights import missing_files
 from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.protocols import Encoder
 from medsearch.types import ModelKind, ModelSpec
@@ -23,8 +26,11 @@ class Backend(StrEnum):
     TRANSFORMER = "transformer"
 
 
-def load_registry(extra: Path | None = None) -> Mapping[str, ModelSpec]:
+def load_registry(extra: Path | None = None, *, cache: Path | None = None) -> Mapping[str, ModelSpec]:
     """Read the bundled `models.toml` and, behind it, the entries of the file `extra`.
+
+    With a `cache` (where digests are remembered) models in folders are pinned to the weights that lie there
+    now, so that a model trained again into the same folder never meets the vectors of the old one.
 
     Raises:
         UsageError: A file cannot be read, an entry is wrong, or `extra` names a model that exists.
@@ -39,7 +45,7 @@ def load_registry(extra: Path | None = None) -> Mapping[str, ModelSpec]:
     for name in own:
         if name in registry:
             raise UsageError(f"{extra}: [{name}]: the registry has a model of this name; choose another")
-    return MappingProxyType(registry | own)
+    return MappingProxyType(registry | {name: _pinned(spec, cache) for name, spec in own.items()})
 
 
 def _parse(text: str, file: str) -> dict[str, ModelSpec]:
@@ -48,6 +54,16 @@ def _parse(text: str, file: str) -> dict[str, ModelSpec]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file}: not valid TOML ({error})") from error
     return {name: parse_entry(name, entry, file=file) for name, entry in entries.items()}
+
+
+def _pinned(spec: ModelSpec, cache: Path | None) -> ModelSpec:
+    """The spec with the SHA-256 of its weights, if it is of a folder that is there and names none itself."""
+    if cache is None or spec.sha256 or not spec.source.startswith("path:"):
+        return spec
+    folder = Path(spec.source.removeprefix("path:")).expanduser()
+    if missing_files(folder):
+        return spec
+    return replace(spec, sha256=weights_digest(folder, cache=cache))
 
 
 def find_model(name: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:

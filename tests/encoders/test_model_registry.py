@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,19 @@ def test_hub_revisions_and_licences_are_those_of_mteb() -> None:
         assert (spec.revision, spec.licence) == (meta.revision, meta.license), name
         if meta.embed_dim is not None:
             assert (spec.dim, spec.max_tokens) == (meta.embed_dim, meta.max_tokens), name
+
+
+def test_a_model_in_a_folder_is_pinned_to_the_weights_that_lie_there_now(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    file = written(tmp_path, GOOD | {"source": f'"path:{folder}"'})
+    assert load_registry(file, cache=tmp_path / "cache")["mine"].sha256 == "", "nothing is there to pin"
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
+    pins = []
+    for weights in (b"first training", b"the second training"):
+        (folder / "model.safetensors").write_bytes(weights)
+        pins.append(load_registry(file, cache=tmp_path / "cache")["mine"])
+        assert pins[-1].sha256 == hashlib.sha256(weights).hexdigest()
+    assert pins[0].of_vectors != pins[1].of_vectors
+    assert load_registry(file)["mine"].sha256 == ""
