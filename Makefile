@@ -11,6 +11,9 @@ MODELS ?= minilm,bm25
 PORT ?= 8501
 N ?= 500
 RUN ?= $(subst /,-,$(CORPUS))
+SUITE ?= medical-local
+COMPARED ?= bm25,minilm,hybrid:minilm
+RESULTS ?= results/$(notdir $(basename $(SUITE)))
 LLM_VENV := .venv-llm
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
@@ -30,8 +33,11 @@ demo: $(VENV)/.demo ## install, index the sample corpus with two retrievers, ser
 index: $(VENV)/.demo ## index CORPUS with MODELS; stopped at any moment, run it again and it goes on
 	@$(BIN)/medsearch index $(CORPUS) --models $(MODELS)
 
-evaluate: $(VENV)/.demo ## score MODELS on the test collection CORPUS
-	@$(BIN)/medsearch evaluate $(CORPUS) --models $(MODELS)
+evaluate: $(VENV)/.evaluate ## score COMPARED on SUITE; results, report and, for medical-local, README's tables
+	@$(BIN)/medsearch evaluate $(SUITE) --models $(COMPARED) --out $(RESULTS)
+	@$(BIN)/medsearch leaderboard $(RESULTS) --html $(RESULTS)/report.html
+	@if [ $(SUITE) = medical-local ]; then \
+		$(BIN)/python -m benchmarks.results_table $(RESULTS) && $(BIN)/python -m benchmarks.stress_table $(RESULTS); fi
 
 ui: $(VENV)/.demo ## serve the page on 127.0.0.1:PORT over what is indexed
 	@$(BIN)/medsearch ui --port $(PORT)
@@ -86,6 +92,11 @@ $(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/.torch
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[export,ui]'
 	@touch $@
 
+$(VENV)/.evaluate: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing what comparing models needs (about a minute)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[export,evaluate]'
+	@touch $@
+
 $(VENV)/.generate: pyproject.toml constraints.txt $(VENV)/.torch
 	@echo "Installing what the pipeline needs (1 to 3 minutes)"
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[train,generate]'
@@ -101,4 +112,4 @@ $(LLM_VENV)/.ready: requirements-llm-cpu.txt
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[train,generate,ui,dev]'
-	@touch $@ $(VENV)/.demo $(VENV)/.generate
+	@touch $@ $(VENV)/.demo $(VENV)/.evaluate $(VENV)/.generate

@@ -113,7 +113,7 @@ def _run_suite(
         out=out,
         force=arguments.force,
         again=arguments.again,
-        cost=not arguments.no_cost,
+        cost=out is not None and not arguments.no_cost,
         passages=passage_settings(arguments) if arguments.passages else None,
         approximate=arguments.approximate,
         ignore_identical_ids=arguments.ignore_identical_ids,

@@ -9,6 +9,7 @@ from typing import Any
 
 from medsearch.cli.terminal import clean, positive_int, show_json
 from medsearch.encoders.registry import load_registry
+from medsearch.search.abstention import abstention_notice
 from medsearch.search.searcher import Found, Searcher, open_searcher
 from medsearch.settings import Settings
 from medsearch.types import Filter, MetadataValue, PassageHit
@@ -44,18 +45,23 @@ def run(arguments: argparse.Namespace) -> int:
         sections=tuple(arguments.section),
     )
     found = searcher.search(arguments.query, retriever=model, k=arguments.k, where=where)
+    # Thresholds hold for searches of the whole corpus.
+    notice = abstention_notice(searcher, model, found.query) if where == Filter() else None
     if arguments.json:
-        show_json(_record(found, searcher))
-    else:
-        _print(found, searcher)
+        show_json(_record(found, searcher, notice))
+        return 0
+    if notice:
+        print(f"{clean(notice)}\n")
+    _print(found, searcher)
     return 0
 
 
-def _record(found: Found, searcher: Searcher) -> dict[str, Any]:
+def _record(found: Found, searcher: Searcher, notice: str | None) -> dict[str, Any]:
     return {
         "query": found.query,
         "corpus": searcher.corpus,
         "model": found.retriever,
+        "notice": notice,
         "hits": [_hit(rank, hit) for rank, hit in enumerate(found.hits, start=1)],
     }
 

@@ -62,10 +62,20 @@ def _keep_one(record: Mapping[str, Any], evaluation: Evaluation, folder: Path) -
     write_qrels(evaluation.qrels, file.with_suffix(".qrels"))
     tag = "-".join(evaluation.retriever.replace(":", " ").split())
     write_run(evaluation.run, file.with_suffix(".run"), tag=tag)
+    _write(record, file)
+    return file
+
+
+def add_cost(file: Path, retriever: str, cost: Mapping[str, Any]) -> None:
+    """Put what a retriever costs into its kept result."""
+    record = json.loads(file.read_text(encoding="utf-8"))
+    _write({**record, "cost": {retriever: dict(cost)}}, file)
+
+
+def _write(record: Mapping[str, Any], file: Path) -> None:
     partial = file.with_name(file.name + ".partial")
     partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(file)
-    return file
 
 
 def _free_file(folder: Path, stem: str, record: Mapping[str, Any]) -> Path:

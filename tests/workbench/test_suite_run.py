@@ -71,6 +71,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         made.encoders.append(TopicEncoder(spec))
         return made.encoders[-1]
 
+    monkeypatch.setattr("medsearch.workbench.suite_run.has_mteb", lambda: False)
     monkeypatch.setattr("medsearch.search.searcher.load_encoder", load)
     monkeypatch.setattr("medsearch.search.indexing.load_encoder", load)
     return made
@@ -198,3 +199,11 @@ def test_without_a_folder_nothing_is_kept(bench: Bench) -> None:
     results = bench.run("bm25", out=None)
     assert not bench.out.exists()
     assert len(results) == 2
+
+
+def test_a_suite_of_the_hub_needs_mteb_and_takes_no_options_of_ours(bench: Bench) -> None:
+    hub = Suite("hub", SuiteRole.REPORT, "", (SuiteTask("mteb:NFCorpus", "test"),))
+    with pytest.raises(MedsearchError, match=r"mteb:NFCorpus:test: mteb is not installed: run `pip install"):
+        bench.run("bm25", suite=hub)
+    with pytest.raises(UsageError, match=r"mteb:NFCorpus:test is run by mteb, .* leave out --passages"):
+        bench.run("bm25", suite=hub, approximate=True)

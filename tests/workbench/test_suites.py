@@ -31,7 +31,23 @@ def test_the_local_suites_never_share_a_task_and_have_their_roles() -> None:
 
 def test_medembeds_suite_is_its_five_tasks() -> None:
     names = {task.hub_task for task in load_suite("medembed-5").tasks}
-    assert names == {"ArguAna", "MedicalQARetrieval", "NFCorpus", "PublicHealthQA", "TRECCOVID"}
+    assert names == {"ArguAna", "MedicalQARetrieval", "NFCorpus", "PublicHealthQA/english", "TRECCOVID"}
+
+
+@pytest.mark.slow
+def test_mtebs_medical_suite_is_its_benchmark_down_to_language_and_split() -> None:
+    mteb = pytest.importorskip("mteb")
+    wanted = {
+        (task.metadata.name, subset, split)
+        for task in mteb.get_benchmark("MTEB(Medical, v1)").tasks
+        for subset in task.hf_subsets
+        for split in task.eval_splits
+    }
+    ours = set()
+    for task in load_suite("mteb-medical").tasks:
+        name, _, subset = (task.hub_task or "").partition("/")
+        ours.add((name, subset or "default", task.split))
+    assert ours == wanted
 
 
 def test_every_suite_that_comes_with_medsearch_loads() -> None:
