@@ -12,6 +12,14 @@ from medsearch.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ledger_of_looks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tests that evaluate are no looks of ours: they are noted in a ledger of their own."""
+    file = tmp_path_factory.mktemp("looks") / "looks.jsonl"
+    os.environ["MEDSEARCH_LOOKS"] = str(file)
+    return file
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's folder."""
