@@ -1,61 +1,62 @@
-"""Puts the results of `medsearch evaluate --out DIR` into README's table, and keeps their summary.
+"""Puts the results that `medsearch evaluate SUITE --out DIR` kept into README, and keeps their summary.
 
-python -m benchmarks.results_table DIR
+python -m benchmarks.results_table DIR [README [SUMMARY]]
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
 from benchmarks.record import RESULTS
 from medsearch.errors import UsageError
+from medsearch.evaluation.stress import shown
+from medsearch.settings import Settings
+from medsearch.workbench.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.leaderboard import Board, Row, Score
+from medsearch.workbench.leaderboard_record import leaderboard_record
+from medsearch.workbench.prices import COSTS
+from medsearch.workbench.report.numbers import (
+    BASELINE,
+    SYMBOLS,
+    cost,
+    count,
+    points,
+    short_mark,
+    span,
+    standing_of,
+)
+from medsearch.workbench.report.page import faults_of
+from medsearch.workbench.report.visible import markdown
+from medsearch.workbench.versus import MEAN, Terms
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 SUMMARY = RESULTS / "evaluation.json"
 BEGIN, END = "<!-- results: made by benchmarks/results_table.py -->", "<!-- end of results -->"
-KEPT = ("corpus", "split", "documents", "queries", "models", "git_revision", "created")
 
 
-def summarise(folder: Path) -> list[dict[str, Any]]:
-    """What is kept of each result file: means and settings, not each query."""
-    records = [json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*.json"))]
-    if not records:
-        raise UsageError(f"{folder} has no results: run `medsearch evaluate CORPUS --out {folder}` first")
-    return [
-        {key: record[key] for key in KEPT}
-        | {"search": record["settings"]["search"], "passages": record["settings"]["passages"]}
-        for record in records
-        if record["settings"].get("search") == "exact"
-        and record["settings"]["passages"] == "whole documents"  # README's table is of one kind only
-    ]
-
-
-def table(records: Iterable[Mapping[str, Any]]) -> str:
-    """nDCG@10 and Recall@100, times 100, a row a corpus and retriever."""
-    rows = [
-        [
-            record["corpus"],
-            f"{record['queries']:,}",
-            name,
-            f"{100 * scores['nDCG@10']:.1f}",
-            f"{100 * scores['Recall@100']:.1f}",
-            f"{100 * scores['MRR@10']:.1f}",
-        ]
-        for record in records
-        for name, scores in record["models"].items()
-    ]
-    headers = ["test collection", "queries", "retriever", "nDCG@10", "Recall@100", "MRR@10"]
-    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+def tables(findings: Findings) -> str:
+    """Scores by task, then what each retriever costs and how it came about, with a line on what is shown."""
+    board = findings.board
+    lines = [_scores(board), "", _about(board), "", _prices(findings)]
+    machines = sorted({machine for row in board.rows if row.price for machine in row.price.machines})
+    if machines:
+        over = ", ".join(f"{field.title} the {field.over_tasks}" for field in COSTS.values())
+        lines += ["", f"Over the tasks: {over}. Measured on {markdown('; '.join(machines))}."]
+    lines += [f"\n{markdown(f'{fault.retriever}: {fault.reason}')}." for fault in faults_of(board)]
+    lines += [f"\n{markdown(line)}." for line in findings.warnings]
+    return "\n".join(lines)
 
 
 def put_in_readme(text: str, new: str) -> str:
-    """README with the table between its two marks replaced."""
+    """README with what is between its two marks replaced.
+
+    Raises:
+        UsageError: if it lacks the marks.
+    """
     before, _, rest = text.partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
@@ -63,13 +64,70 @@ def put_in_readme(text: str, new: str) -> str:
     return f"{before}{BEGIN}\n{new}\n{END}{after}"
 
 
-def main(folder: str) -> None:
-    """Read the results, keep the summary, rewrite the table."""
-    records = summarise(Path(folder))
-    SUMMARY.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    README.write_text(put_in_readme(README.read_text("utf-8"), table(records)), encoding="utf-8")
-    print(table(records))
+def main(folder: str, readme: str = str(README), summary: str = str(SUMMARY)) -> None:
+    """Judge the results, rewrite the tables, keep the summary."""
+    found = findings_of(Path(folder), FindingsRequest(Terms(), looks=Settings.from_environment().looks))
+    made, file = tables(found), Path(readme)
+    file.write_text(put_in_readme(file.read_text("utf-8"), made), encoding="utf-8")
+    Path(summary).write_text(
+        json.dumps(leaderboard_record(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    print(made)
+
+
+def _scores(board: Board) -> str:
+    """A row a task, a column a retriever, the mean last."""
+    rows = [
+        [
+            markdown(task),
+            count(queries),
+            *(_cell(board, row, row.scores[task]) if task in row.scores else "" for row in board.rows),
+        ]
+        for task, queries in board.tasks.items()
+    ]
+    if len(board.mean_over) > 1:
+        means = [_cell(board, row, row.mean) if row.mean else markdown(row.no_mean) for row in board.rows]
+        total = sum(board.tasks[task] for task in board.mean_over)
+        rows.append([f"**{MEAN}** ({len(board.mean_over)})", count(total), *means])
+    names = [markdown(row.retriever) for row in board.rows]
+    return tabulate(rows, headers=["task", "queries", *names], tablefmt="github", disable_numparse=True)
+
+
+def _cell(board: Board, row: Row, score: Score) -> str:
+    standing = standing_of(row, score, board.baseline)
+    verdict = "" if standing == BASELINE else f" {SYMBOLS[standing]} {standing}"
+    marks = ", ".join(dict.fromkeys(markdown(short_mark(mark)) for mark in score.marks))
+    return f"{points(score.mean)} {span(score.interval)}{verdict}{f' ({marks})' if marks else ''}"
+
+
+def _about(board: Board) -> str:
+    level = f"{100 * (1 - board.terms.procedure.alpha):g} %"
+    return (
+        f"{board.terms.measure} times 100 with its {level} interval (BCa bootstrap over queries); verdicts "
+        f"beside {markdown(board.baseline)} by a paired randomisation test, Holm-corrected for the "
+        f"{board.comparisons} comparisons of the table."
+    )
+
+
+def _prices(findings: Findings) -> str:
+    """A row a retriever: its price, and what must stand beside its scores."""
+    rows = []
+    for row in findings.board.rows:
+        card = findings.cards.get(row.retriever)
+        standing = row.background.standing(row.results)
+        rows.append(
+            [
+                markdown(row.retriever),
+                *(cost(row.price.figures, key) if row.price else "" for key in COSTS),
+                count(standing.candidates),
+                count(standing.looks),
+                "not made" if card is None else shown(card.all),
+            ]
+        )
+    headers = ["retriever", *(f"{field.title}, {field.unit}" for field in COSTS.values())]
+    headers += ["candidates tried", "looks at tests", "stress card"]
+    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(*sys.argv[1:4])

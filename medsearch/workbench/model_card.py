@@ -1,0 +1,126 @@
+"""The card of one model, filled from its results, provenance, stress card, contamination report and cost.
+
+What was not made or not written down is said to be missing; nothing is filled in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from medsearch.evaluation.keep import file_name
+from medsearch.evaluation.provenance import Provenance, provenance_of
+from medsearch.evaluation.results import of_retriever, read_results
+from medsearch.evaluation.verdicts import Outcome
+from medsearch.search.names import BM25
+from medsearch.types import ModelSpec
+from medsearch.workbench.card_header import card_header, named_source
+from medsearch.workbench.card_tables import card_tables
+from medsearch.workbench.contamination_facts import ContaminationFacts
+from medsearch.workbench.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.leaderboard import USUAL_BASELINE, Row
+from medsearch.workbench.report.rendering import render
+from medsearch.workbench.report.reproduction import reproduction_of
+from medsearch.workbench.sentences import sentence
+from medsearch.workbench.versus import MEAN, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class CardRequest:
+    """The card of `spec`, from the results in `folder`; `looks` is the ledger's file."""
+
+    spec: ModelSpec
+    folder: Path
+    registry: Mapping[str, ModelSpec]
+    terms: Terms
+    looks: Path | None = None
+
+
+def model_card(request: CardRequest) -> str:
+    """The card as Markdown with the hub's header.
+
+    Raises:
+        UsageError: the folder has no result of the model.
+        MedsearchError: a file of the folder, or the provenance, cannot be read.
+    """
+    spec = request.spec
+    provenance = provenance_of(spec)
+    base = provenance.base if provenance else spec.family
+    baseline = _baseline(request, base)
+    retrievers = tuple(dict.fromkeys((spec.name, baseline)))
+    found = findings_of(
+        request.folder, FindingsRequest(request.terms, baseline, retrievers, looks=request.looks)
+    )
+    row = found.board.row(spec.name)
+    assert row is not None
+    context = {
+        "header": card_header(spec, base, list(row.results.values()), request.registry),
+        "spec": spec,
+        "source": named_source(spec.source),
+        "base": base,
+        "baseline": baseline,
+        "provenance": provenance,
+        "row": row,
+        "board": found.board,
+        "findings": found,
+        "reports": [report for report in found.contamination if _is_on(report, spec)],
+        "training": _training(provenance),
+        "unjudged": [(task, score.reason) for task, score in row.scores.items() if score.reason],
+        "machines": sorted(row.price.machines) if row.price else [],
+        "sentences": list(_sentences(found, row)),
+        "limits": list(_limits(found, row, provenance)),
+        "again": reproduction_of(found),
+        "version": version("medsearch"),
+        **card_tables(found, row),
+    }
+    return render("card.md.j2", context)
+
+
+def _training(provenance: Provenance | None) -> list[list[str]]:
+    data = provenance.data if provenance else ()
+    return [[each.name, each.file, f"{each.rows:,}", each.sha256] for each in data]
+
+
+def _is_on(report: ContaminationFacts, spec: ModelSpec) -> bool:
+    """Whether a report is about this model; it may be named as a file is."""
+    return bool({spec.name, file_name(spec.name)} & set(report.models))
+
+
+def _baseline(request: CardRequest, base: str) -> str:
+    """Whom the model is set beside: what it was made from, else a usual one, else nobody but itself."""
+    results = read_results(request.folder)
+    of_retriever(results, request.spec.name)  # says what is there where it is not
+    there = {result.retriever for result in results}
+    wanted = (base, USUAL_BASELINE, BM25)
+    return next((name for name in wanted if name in there and name != request.spec.name), request.spec.name)
+
+
+def _sentences(found: Findings, row: Row) -> Iterator[str]:
+    """What the comparison with the baseline shows: of the mean, then of each task."""
+    board = found.board
+    scores = {**({MEAN: row.mean} if row.mean and len(board.mean_over) > 1 else {}), **row.scores}
+    for what, score in scores.items():
+        if score.judged is not None:
+            yield sentence(what, board.baseline, row.retriever, score.judged, board.terms.procedure)
+
+
+def _limits(found: Findings, row: Row, provenance: Provenance | None) -> Iterator[str]:
+    """What is known to be weak or not known, from the findings alone."""
+    worse = [t for t, s in row.scores.items() if s.judged and s.judged.outcome is Outcome.WORSE]
+    if worse:
+        yield f"It is worse than {found.board.baseline} on {', '.join(worse)}."
+    for mark in row.mean.marks if row.mean else dict.fromkeys(sum(row.background.marks.values(), ())):
+        yield f"Its scores carry a mark: {mark}."
+    card = found.cards.get(row.retriever)
+    if card is not None:
+        weak = [name.replace("_", " ") for name, rate in card.categories.items() if rate.low <= 0.5]
+        if weak:
+            yield f"On the stress card it cannot be told from chance, or is below it, in {', '.join(weak)}."
+    if row.background.trained and provenance is None:
+        yield "Nobody wrote down what it was trained and chosen on (no provenance.json beside its weights)."
+    if row.retriever in found.leaked.unreported:
+        yield "Nobody checked whether its training data holds queries or answers of these tasks."
+    if row.no_mean:
+        yield f"It has no mean: {row.no_mean}."
