@@ -15,10 +15,11 @@ from benchmarks.record import RESULTS
 from medsearch.errors import UsageError
 from medsearch.evaluation.stress import shown
 from medsearch.settings import Settings
-from medsearch.workbench.findings import Findings, FindingsRequest, findings_of
-from medsearch.workbench.leaderboard import Board, Row, Score
-from medsearch.workbench.leaderboard_record import leaderboard_record
-from medsearch.workbench.prices import COSTS
+from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.board.leaderboard import Board, Row, Score
+from medsearch.workbench.board.prices import COSTS
+from medsearch.workbench.board.record import leaderboard_record
+from medsearch.workbench.comparison.versus import MEAN, Terms
 from medsearch.workbench.report.numbers import (
     BASELINE,
     SYMBOLS,
@@ -31,7 +32,6 @@ from medsearch.workbench.report.numbers import (
 )
 from medsearch.workbench.report.page import faults_of
 from medsearch.workbench.report.visible import markdown
-from medsearch.workbench.versus import MEAN, Terms
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 SUMMARY = RESULTS / "evaluation.json"

@@ -15,7 +15,7 @@ from medsearch.evaluation.keep import file_name, result_stem
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import TaskResult, read_result_file
 from medsearch.types import ModelSpec
-from medsearch.workbench.compare import Compared, CompareRequest, compare
+from medsearch.workbench.comparison.compare import Compared, CompareRequest, compare
 
 MINI = topic_spec("mini", source="hub:someone/mini", revision="1" * 40)
 PROMPTED = topic_spec(

@@ -15,21 +15,21 @@ from fakes import Heard, TopicEncoder, topic_spec
 
 import medsearch.search.indexing
 import medsearch.search.searcher
-import medsearch.workbench.mteb_suite
+import medsearch.workbench.hub.bench
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.keep import keep
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
-from medsearch.workbench.mteb_hub import load_hub_task
-from medsearch.workbench.mteb_suite import open_hub_bench, score_other_task
+from medsearch.workbench.hub.bench import open_hub_bench, score_other_task
+from medsearch.workbench.hub.tasks import load_hub_task
 
 
 def load_stand_in(spec: object, *, cache: Path) -> TopicEncoder:
     return TopicEncoder(topic_spec())
 
 
-for module in (medsearch.search.indexing, medsearch.search.searcher, medsearch.workbench.mteb_suite):
+for module in (medsearch.search.indexing, medsearch.search.searcher, medsearch.workbench.hub.bench):
     module.load_encoder = load_stand_in  # type: ignore[assignment]  # the stand-in for every dense model
 
 

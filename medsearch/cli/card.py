@@ -11,8 +11,8 @@ from medsearch.errors import UsageError
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import PRIMARY
 from medsearch.settings import Settings
-from medsearch.workbench.model_card import CardRequest, model_card
-from medsearch.workbench.versus import Terms
+from medsearch.workbench.cards.model_card import CardRequest, model_card
+from medsearch.workbench.comparison.versus import Terms
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ from medsearch.errors import UsageError
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import PRIMARY
 from medsearch.settings import Settings
-from medsearch.workbench.compare import CompareRequest, compare
-from medsearch.workbench.compare_record import compare_record
+from medsearch.workbench.comparison.compare import CompareRequest, compare
+from medsearch.workbench.comparison.record import compare_record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,9 @@ from medsearch.evaluation.fairness import Fairness
 from medsearch.evaluation.guards import short_value
 from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.stress import compare_cards, shown
-from medsearch.workbench.compare import Compared
-from medsearch.workbench.compare_record import all_marks
-from medsearch.workbench.standing import Background
+from medsearch.workbench.comparison.compare import Compared
+from medsearch.workbench.comparison.record import all_marks
+from medsearch.workbench.comparison.standing import Background
 
 MEAN = "mean over tasks"
 

@@ -6,9 +6,9 @@ from medsearch.cli.compare_context import MEAN, marks_of, print_beside, print_fa
 from medsearch.cli.terminal import clean, show_table
 from medsearch.evaluation.stress import summary
 from medsearch.evaluation.verdicts import JudgedComparison
-from medsearch.workbench.compare import Compared
-from medsearch.workbench.pairing import Judged
-from medsearch.workbench.sentences import sentence
+from medsearch.workbench.comparison.compare import Compared
+from medsearch.workbench.comparison.pairing import Judged
+from medsearch.workbench.comparison.sentences import sentence
 
 
 def print_comparison(compared: Compared) -> None:

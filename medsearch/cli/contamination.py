@@ -10,9 +10,9 @@ from typing import Any
 from medsearch.cli.terminal import TerminalProgress, clean, show_json, show_table
 from medsearch.errors import UsageError
 from medsearch.settings import Settings
-from medsearch.workbench.clean_training import check_clean_target, write_clean
-from medsearch.workbench.contamination import ContaminationRequest, check_contamination
-from medsearch.workbench.contamination_record import contamination_record, keep_record
+from medsearch.workbench.ledger.clean_training import check_clean_target, write_clean
+from medsearch.workbench.ledger.contamination import ContaminationRequest, check_contamination
+from medsearch.workbench.ledger.record import contamination_record, keep_record
 from medsearch.workbench.suites import load_suite
 
 _SHOWN_PAIRS = 20

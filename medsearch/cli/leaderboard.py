@@ -12,10 +12,11 @@ from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import PRIMARY
 from medsearch.evaluation.stress import shown
 from medsearch.settings import Settings
-from medsearch.workbench.findings import Findings, FindingsRequest, findings_of, result_folders
-from medsearch.workbench.leaderboard import Board, Row, Score
-from medsearch.workbench.leaderboard_record import leaderboard_record
-from medsearch.workbench.prices import COSTS
+from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of, result_folders
+from medsearch.workbench.board.leaderboard import Board, Row, Score
+from medsearch.workbench.board.prices import COSTS
+from medsearch.workbench.board.record import leaderboard_record
+from medsearch.workbench.comparison.versus import Terms
 from medsearch.workbench.report.numbers import (
     BASELINE,
     NOT_COMPARED,
@@ -28,7 +29,6 @@ from medsearch.workbench.report.numbers import (
     span,
 )
 from medsearch.workbench.report.page import faults_of, report_page
-from medsearch.workbench.versus import Terms
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

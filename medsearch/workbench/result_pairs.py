@@ -12,7 +12,7 @@ from medsearch.evaluation.results import TaskResult
 from medsearch.protocols import Progress
 from medsearch.settings import Settings
 from medsearch.types import Collection
-from medsearch.workbench.pairing import pair_results
+from medsearch.workbench.comparison.pairing import pair_results
 from medsearch.workbench.suites import HUB
 
 
@@ -40,7 +40,7 @@ def collection_of(pair: Pair, settings: Settings, progress: Progress) -> Collect
     result = pair[0]
     if result.corpus.startswith(HUB):
         from medsearch.evaluation.mteb_tasks import collection_of as collection_of_hub
-        from medsearch.workbench.mteb_hub import load_hub_task
+        from medsearch.workbench.hub.tasks import load_hub_task
 
         hub = load_hub_task(result.corpus.removeprefix(HUB), result.split)
         return collection_of_hub(hub.task, hub.corpus, hub.subset, hub.split)

@@ -24,9 +24,9 @@ from medsearch.search.names import RetrieverName
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec, PassageSettings
 from medsearch.workbench.efficiency import CostRequest, measure_cost
+from medsearch.workbench.hub.bench import HubBench, open_hub_bench, score_other_task, write_mteb_result
+from medsearch.workbench.hub.tasks import HubTask, has_mteb, load_hub_task
 from medsearch.workbench.looks import note_look
-from medsearch.workbench.mteb_hub import HubTask, has_mteb, load_hub_task
-from medsearch.workbench.mteb_suite import HubBench, open_hub_bench, score_other_task, write_mteb_result
 from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask
 
 MTEB = "mteb"

@@ -25,8 +25,8 @@ from medsearch.search.benchmark import BenchmarkRequest, open_bench
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 from medsearch.types import Collection, Document, Filter, ModelSpec, Query, Run
-from medsearch.workbench.mteb_corpora import write_collection
-from medsearch.workbench.mteb_user import local_mteb_model, local_mteb_task
+from medsearch.workbench.hub.corpora import write_collection
+from medsearch.workbench.hub.local import local_mteb_model, local_mteb_task
 
 pytest.importorskip("mteb", reason="mteb: pip install medsearch[train]")
 pytestmark = pytest.mark.slow

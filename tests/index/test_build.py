@@ -40,7 +40,10 @@ def test_a_finished_index_gives_back_every_passage_and_vector(tmp_path: Path) ->
         (replace(PLAN, corpus_hash="e" * 64), "corpus hash is 'ffffffffffff' in the index"),
         (replace(PLAN, passages=PassageSettings(max_tokens=128)), "passages.max_tokens is 200"),
         (replace(PLAN, models={"topics": topic_spec(revision="2")}), "topics.revision is '1'"),
-        (replace(PLAN, models={"topics": topic_spec(document_prompt="query: ")}), "topics.document_prompt is ''"),
+        (
+            replace(PLAN, models={"topics": topic_spec(document_prompt="query: ")}),
+            "topics.document_prompt is ''",
+        ),
     ],
 )
 def test_other_settings_are_refused_by_name(tmp_path: Path, changed: Plan, named: str) -> None:

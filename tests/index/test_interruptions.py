@@ -233,12 +233,15 @@ def test_a_changed_prompt_costs_only_that_models_vectors(tmp_path: Path) -> None
     wide = replace(PLAN, models={"topics": topic_spec(), "more": topic_spec("more")})
     with pytest.raises(KeyboardInterrupt):
         build_index(tmp_path, wide, material(TopicEncoder(stop_after=len(PASSAGES) + CHUNK)), Heard())
-    changed = replace(wide, models={"topics": topic_spec(), "more": topic_spec("more", document_prompt="d: ")})
+    changed = replace(
+        wide, models={"topics": topic_spec(), "more": topic_spec("more", document_prompt="d: ")}
+    )
     heard, encoder = Heard(), TopicEncoder()
     build_index(tmp_path, changed, material(encoder), heard)
     assert len(encoder.documents) == len(PASSAGES)
     assert any(
-        line.startswith("unfinished vectors of more are dropped: more.document_prompt") for line in heard.lines
+        line.startswith("unfinished vectors of more are dropped: more.document_prompt")
+        for line in heard.lines
     )
 
 

@@ -30,7 +30,7 @@ from medsearch.errors import MedsearchError, UsageError
 from medsearch.evaluation.guards import UnfairError
 from medsearch.evaluation.significance import holm
 from medsearch.evaluation.verdicts import compare_means, compare_scores
-from medsearch.workbench.compare_record import compare_record
+from medsearch.workbench.comparison.record import compare_record
 
 
 @pytest.fixture

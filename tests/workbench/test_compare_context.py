@@ -40,7 +40,7 @@ from medsearch.evaluation.stress import Outcome, StressCard
 from medsearch.evaluation.stress_cards import write_card
 from medsearch.evaluation.verdicts import compare_scores
 from medsearch.types import ModelSpec
-from medsearch.workbench.compare_record import compare_record
+from medsearch.workbench.comparison.record import compare_record
 
 
 @pytest.fixture

@@ -18,13 +18,15 @@ from medsearch.corpora.catalogue import find_corpus
 from medsearch.corpora.rejects import Rejects
 from medsearch.errors import MedsearchError, UsageError
 from medsearch.settings import Settings
-from medsearch.workbench import contamination, mteb_hub, mteb_suite
-from medsearch.workbench.clean_training import check_clean_target, write_clean
-from medsearch.workbench.contamination import ContaminationRequest, Ledger, check_contamination
-from medsearch.workbench.contamination_record import contamination_record, keep_record
-from medsearch.workbench.leaked_queries import leaked_queries, read_leak_reports
+from medsearch.workbench.comparison.leaked_queries import leaked_queries, read_leak_reports
+from medsearch.workbench.hub import bench as hub_bench
+from medsearch.workbench.hub import tasks as hub_tasks
+from medsearch.workbench.ledger import contamination
+from medsearch.workbench.ledger.clean_training import check_clean_target, write_clean
+from medsearch.workbench.ledger.contamination import ContaminationRequest, Ledger, check_contamination
+from medsearch.workbench.ledger.record import contamination_record, keep_record
+from medsearch.workbench.ledger.training_texts import Role, read_training_texts, role_of, training_files
 from medsearch.workbench.suites import SuiteTask
-from medsearch.workbench.training_texts import Role, read_training_texts, role_of, training_files
 
 
 @pytest.fixture
@@ -120,8 +122,8 @@ def test_a_task_of_the_hub_is_checked_if_it_has_documents_and_said_to_be_uncheck
     kind = SimpleNamespace(metadata=SimpleNamespace(type="Clustering"))
     hub = SimpleNamespace(retrieval=retrieval, task=kind)
     here = find_corpus("tiny", place.data)
-    monkeypatch.setattr(mteb_hub, "load_hub_task", lambda name, split: hub if name == "Tiny" else None)
-    monkeypatch.setattr(mteb_suite, "hub_location", lambda found, settings: here if found is hub else None)
+    monkeypatch.setattr(hub_tasks, "load_hub_task", lambda name, split: hub if name == "Tiny" else None)
+    monkeypatch.setattr(hub_bench, "hub_location", lambda found, settings: here if found is hub else None)
     suite = replace(SUITE, tasks=(SuiteTask("mteb:Tiny", "test"),))
     file = write_lines(tmp_path / "train.jsonl", [PLANTED["exact query"]])
     record = contamination_record(check(place, file, suite=suite))

@@ -216,7 +216,7 @@ def test_a_hub_task_is_loaded_by_its_name_and_split(tmp_path: Path, monkeypatch:
         asked.append(facts)
         return tiny_collection()
 
-    monkeypatch.setattr("medsearch.workbench.mteb_hub.load_hub_task", load)
+    monkeypatch.setattr("medsearch.workbench.hub.tasks.load_hub_task", load)
     stand_in = SimpleNamespace(collection_of=collection)
     monkeypatch.setitem(sys.modules, "medsearch.evaluation.mteb_tasks", stand_in)
     named = [

@@ -19,9 +19,9 @@ from medsearch.evaluation.results import read_results
 from medsearch.evaluation.significance import holm
 from medsearch.evaluation.verdicts import Outcome, compare_means, compare_scores
 from medsearch.types import ModelSpec
-from medsearch.workbench.findings import FindingsRequest, findings_of, result_folders
-from medsearch.workbench.leaderboard import Board, leaderboard
-from medsearch.workbench.versus import MEAN, Terms
+from medsearch.workbench.board.findings import FindingsRequest, findings_of, result_folders
+from medsearch.workbench.board.leaderboard import Board, leaderboard
+from medsearch.workbench.comparison.versus import MEAN, Terms
 
 OTHER = topic_spec("other", source="hub:someone/other", revision="9" * 40)
 

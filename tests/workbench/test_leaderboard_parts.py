@@ -25,13 +25,13 @@ from leaderboard_material import (
 from medsearch.evaluation.results import read_results
 from medsearch.evaluation.verdicts import Outcome
 from medsearch.types import SizeClass
-from medsearch.workbench.leaderboard import Board, leaderboard
-from medsearch.workbench.leaked_queries import read_leak_reports
-from medsearch.workbench.leaked_scores import LeakedScores, leaked_scores
-from medsearch.workbench.pareto import front, pareto
+from medsearch.workbench.board.leaderboard import Board, leaderboard
+from medsearch.workbench.board.leaked_scores import LeakedScores, leaked_scores
+from medsearch.workbench.board.pareto import front, pareto
+from medsearch.workbench.board.size_classes import size_classes
+from medsearch.workbench.comparison.leaked_queries import read_leak_reports
+from medsearch.workbench.comparison.versus import MEAN, Terms
 from medsearch.workbench.report.labels import place_labels
-from medsearch.workbench.size_classes import size_classes
-from medsearch.workbench.versus import MEAN, Terms
 
 
 def board_of(folder: Path, baseline: str | None = None) -> Board:

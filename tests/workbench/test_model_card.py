@@ -25,8 +25,8 @@ from markdown_it import MarkdownIt
 
 from medsearch.errors import MedsearchError, UsageError
 from medsearch.types import ModelSpec
-from medsearch.workbench.model_card import CardRequest, model_card
-from medsearch.workbench.versus import Terms
+from medsearch.workbench.cards.model_card import CardRequest, model_card
+from medsearch.workbench.comparison.versus import Terms
 
 
 def card_of(spec: ModelSpec, folder: Path, *others: ModelSpec) -> str:

@@ -9,7 +9,7 @@ import pytest
 from mteb_hub_material import MtebHub
 
 from medsearch.errors import CorpusError, MedsearchError, UsageError
-from medsearch.workbench.mteb_hub import load_hub_task
+from medsearch.workbench.hub.tasks import load_hub_task
 
 pytest.importorskip("mteb", reason="mteb: pip install medsearch[train]")
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def test_a_hub_without_the_data_or_the_revision_is_named(tmp_path: Path) -> None
 
 
 def test_without_mteb_a_hub_task_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medsearch.workbench.mteb_hub.find_spec", lambda _: None)
+    monkeypatch.setattr("medsearch.workbench.hub.tasks.find_spec", lambda _: None)
     with pytest.raises(
         MedsearchError, match=r"mteb is not installed: run `pip install 'medsearch\[train\]'`"
     ):

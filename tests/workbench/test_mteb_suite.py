@@ -22,8 +22,8 @@ from medsearch.search.benchmark import BenchmarkRequest, open_bench
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 from medsearch.types import Collection, Document, Query
-from medsearch.workbench.mteb_hub import HubTask
-from medsearch.workbench.mteb_suite import hub_location, open_hub_bench, write_mteb_result
+from medsearch.workbench.hub.bench import hub_location, open_hub_bench, write_mteb_result
+from medsearch.workbench.hub.tasks import HubTask
 
 pytestmark = pytest.mark.slow
 

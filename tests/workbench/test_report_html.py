@@ -24,12 +24,12 @@ from leaderboard_material import (
 from lxml import html
 
 from medsearch.evaluation.verdicts import Outcome
-from medsearch.workbench.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.comparison.versus import Terms
 from medsearch.workbench.report.numbers import SYMBOLS, points, signed, signed_span, span
 from medsearch.workbench.report.page import report_page
 from medsearch.workbench.report.svg import embedded
 from medsearch.workbench.report.visible import markdown, visible
-from medsearch.workbench.versus import Terms
 
 LOADING = ("src", "srcset", "href", "action", "formaction", "data", "poster", "background", "xlink:href")
 HOSTILE = "<script>alert('x')</script>"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.verdicts import Outcome
-from medsearch.workbench.leaderboard import Score
+from medsearch.workbench.board.leaderboard import Score
 from medsearch.workbench.report.numbers import BASELINE, NOT_COMPARED, short_mark
 from medsearch.workbench.report.svg import embedded
 from medsearch.workbench.report.visible import visible

@@ -10,7 +10,7 @@ from typing import Any
 from medsearch.evaluation.guards import OF_ENCODING, OF_RUN, short_value
 from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.used_models import Spec, models_of, prompt_left_out
-from medsearch.workbench.leaderboard import Board
+from medsearch.workbench.board.leaderboard import Board
 
 OF_ALL_RUNS = (*OF_RUN, *OF_ENCODING, "fusion")
 _HASH = 16

@@ -6,8 +6,8 @@ from typing import Any
 
 from medsearch.evaluation.intervals import Interval
 from medsearch.evaluation.verdicts import Outcome
-from medsearch.workbench.leaderboard import Row, Score
-from medsearch.workbench.prices import COSTS
+from medsearch.workbench.board.leaderboard import Row, Score
+from medsearch.workbench.board.prices import COSTS
 
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "?"

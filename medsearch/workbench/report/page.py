@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from medsearch.workbench.findings import Findings
-from medsearch.workbench.leaderboard import Board, Row, Score
-from medsearch.workbench.pareto import PRICED_BY, Pareto, pareto
-from medsearch.workbench.prices import COSTS
+from medsearch.workbench.board.findings import Findings
+from medsearch.workbench.board.leaderboard import Board, Row, Score
+from medsearch.workbench.board.pareto import PRICED_BY, Pareto, pareto
+from medsearch.workbench.board.prices import COSTS
+from medsearch.workbench.comparison.sentences import sentence
+from medsearch.workbench.comparison.versus import MEAN
 from medsearch.workbench.report.conditions_shown import Conditions, conditions_of
 from medsearch.workbench.report.pareto_plot import pareto_plot
 from medsearch.workbench.report.rendering import render, safe_markup
 from medsearch.workbench.report.reproduction import Reproduction, reproduction_of
 from medsearch.workbench.report.task_plot import task_plot
-from medsearch.workbench.sentences import sentence
-from medsearch.workbench.versus import MEAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from itertools import pairwise
 from math import log10
 from typing import Any
 
-from medsearch.workbench.leaderboard import Board
-from medsearch.workbench.pareto import Pareto
-from medsearch.workbench.prices import COSTS
+from medsearch.workbench.board.leaderboard import Board
+from medsearch.workbench.board.pareto import Pareto
+from medsearch.workbench.board.prices import COSTS
 from medsearch.workbench.report.charts import INK, SOFT, draw, label_of, load_altair, unlike
 from medsearch.workbench.report.labels import CHARACTER, Box, place_labels
 from medsearch.workbench.report.numbers import points

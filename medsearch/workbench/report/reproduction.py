@@ -12,7 +12,7 @@ from typing import Any
 
 from medsearch.evaluation.abstention import Calibration
 from medsearch.evaluation.results import TaskResult
-from medsearch.workbench.findings import Findings
+from medsearch.workbench.board.findings import Findings
 from medsearch.workbench.suites import load_suite, suite_names
 
 _PACKAGES = (

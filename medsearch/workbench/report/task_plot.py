@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import Any
 
-from medsearch.workbench.leaderboard import Board, Row, Score
+from medsearch.workbench.board.leaderboard import Board, Row, Score
+from medsearch.workbench.comparison.versus import MEAN
 from medsearch.workbench.report.charts import (
     COLOURS,
     INK,
@@ -17,7 +18,6 @@ from medsearch.workbench.report.charts import (
 )
 from medsearch.workbench.report.numbers import standing_of
 from medsearch.workbench.report.visible import visible
-from medsearch.workbench.versus import MEAN
 
 _WIDTH, _STEP = 560, 20
 

@@ -16,10 +16,10 @@ from medsearch.evaluation.intervals import Interval, interval_of_means
 from medsearch.evaluation.looks import Look, Standing
 from medsearch.evaluation.results import TaskResult, of_retriever
 from medsearch.evaluation.verdicts import JudgedComparison
-from medsearch.workbench.compare_record import all_marks
-from medsearch.workbench.prices import Price, price_of
-from medsearch.workbench.standing import Background, background_of
-from medsearch.workbench.versus import (
+from medsearch.workbench.board.prices import Price, price_of
+from medsearch.workbench.comparison.record import all_marks
+from medsearch.workbench.comparison.standing import Background, background_of
+from medsearch.workbench.comparison.versus import (
     MEAN,
     Match,
     Terms,

@@ -19,9 +19,14 @@ from medsearch.evaluation.overlap.found import Kind
 from medsearch.evaluation.overlap.index import Overlap, OverlapIndex
 from medsearch.protocols import Progress
 from medsearch.settings import Settings
-from medsearch.workbench.benchmark_texts import START, Benchmarks, Owner, Part, read_benchmarks
+from medsearch.workbench.ledger.benchmark_texts import START, Benchmarks, Owner, Part, read_benchmarks
+from medsearch.workbench.ledger.training_texts import (
+    TrainingFile,
+    TrainingText,
+    read_training_texts,
+    training_files,
+)
 from medsearch.workbench.suites import Suite
-from medsearch.workbench.training_texts import TrainingFile, TrainingText, read_training_texts, training_files
 
 LISTED = 10_000
 """Pairs that are listed; all are counted."""

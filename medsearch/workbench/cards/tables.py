@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.stress import StressCard, shown
-from medsearch.workbench.findings import Findings
-from medsearch.workbench.leaderboard import Board, Row, Score
-from medsearch.workbench.prices import COSTS
+from medsearch.workbench.board.findings import Findings
+from medsearch.workbench.board.leaderboard import Board, Row, Score
+from medsearch.workbench.board.prices import COSTS
+from medsearch.workbench.comparison.versus import MEAN
 from medsearch.workbench.report.numbers import cost, count, points, signed, signed_span, span, standing_of
 from medsearch.workbench.report.visible import markdown_table
-from medsearch.workbench.versus import MEAN
 
 
 def card_tables(found: Findings, row: Row) -> dict[str, str]:

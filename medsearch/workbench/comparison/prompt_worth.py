@@ -11,7 +11,7 @@ from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.used_models import declares_prompt
 from medsearch.evaluation.verdicts import USUAL, Procedure
 from medsearch.search.names import WITHOUT_PROMPT
-from medsearch.workbench.pairing import Judged, by_task, judge
+from medsearch.workbench.comparison.pairing import Judged, by_task, judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import IO, cast
 from medsearch.corpora.lines import read_lines
 from medsearch.corpora.rejects import Rejects
 from medsearch.errors import UsageError
-from medsearch.workbench.contamination import TrainTally
-from medsearch.workbench.training_texts import LINES, read_training_texts
+from medsearch.workbench.ledger.contamination import TrainTally
+from medsearch.workbench.ledger.training_texts import LINES, read_training_texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from medsearch.evaluation.used_models import family_of, is_dense, main_model, models_of
 from medsearch.types import SizeClass
-from medsearch.workbench.leaderboard import Board, Row
-from medsearch.workbench.versus import MEAN, Match, Versus, judge_matches
+from medsearch.workbench.board.leaderboard import Board, Row
+from medsearch.workbench.comparison.versus import MEAN, Match, Versus, judge_matches
 
 CROSS_SIZE = "cross-size"
 

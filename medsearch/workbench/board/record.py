@@ -8,11 +8,11 @@ from typing import Any
 
 from medsearch.evaluation.stress import StressCard
 from medsearch.evaluation.verdicts import comparison_record
-from medsearch.workbench.findings import Findings
-from medsearch.workbench.leaderboard import Row, Score
-from medsearch.workbench.leaked_scores import LeakedScore
-from medsearch.workbench.pareto import PRICED_BY, Pareto, pareto
-from medsearch.workbench.size_classes import SizeLine
+from medsearch.workbench.board.findings import Findings
+from medsearch.workbench.board.leaderboard import Row, Score
+from medsearch.workbench.board.leaked_scores import LeakedScore
+from medsearch.workbench.board.pareto import PRICED_BY, Pareto, pareto
+from medsearch.workbench.board.size_classes import SizeLine
 
 _OF_MODELS = ("models", "declared_query_prompts", "fusion")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from medsearch.evaluation.stress import StressCard, compare_cards
 from medsearch.evaluation.verdicts import comparison_record
-from medsearch.workbench.compare import Compared, WithoutLeaks
-from medsearch.workbench.pairing import Judged
-from medsearch.workbench.prompt_worth import PromptWorth
+from medsearch.workbench.comparison.compare import Compared, WithoutLeaks
+from medsearch.workbench.comparison.pairing import Judged
+from medsearch.workbench.comparison.prompt_worth import PromptWorth
 
 _SIDES = ("a", "b")
 

@@ -23,7 +23,7 @@ from medsearch.search.retrievers import HybridRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, Document, ModelKind
-from medsearch.workbench.mteb_corpora import write_documents
+from medsearch.workbench.hub.corpora import write_documents
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTaskRetrieval

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from medsearch.workbench.leaderboard import Board, Row, Score
+from medsearch.workbench.board.leaderboard import Board, Row, Score
 
 PRICED_BY = ("query_ms_p50", "index_bytes_per_document")
 """The figures of `prices.COSTS` that quality is set beside."""

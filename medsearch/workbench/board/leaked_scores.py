@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from medsearch.evaluation.intervals import Interval, interval_of_means
 from medsearch.evaluation.verdicts import JudgedComparison
-from medsearch.workbench.leaderboard import Board, Row, Score
-from medsearch.workbench.leaked_queries import LeakReport, leaked_queries, reports_on
-from medsearch.workbench.versus import (
+from medsearch.workbench.board.leaderboard import Board, Row, Score
+from medsearch.workbench.comparison.leaked_queries import LeakReport, leaked_queries, reports_on
+from medsearch.workbench.comparison.versus import (
     MEAN,
     Leaked,
     Match,

@@ -104,8 +104,8 @@ def read_benchmarks(
 def _locate(task: SuiteTask, settings: Settings, benchmarks: Benchmarks) -> CorpusLocation | None:
     if task.hub_task is None:
         return find_corpus(task.corpus, settings.data)
-    from medsearch.workbench.mteb_hub import load_hub_task
-    from medsearch.workbench.mteb_suite import hub_location
+    from medsearch.workbench.hub.bench import hub_location
+    from medsearch.workbench.hub.tasks import load_hub_task
 
     hub = load_hub_task(task.hub_task, task.split)
     if hub.retrieval:

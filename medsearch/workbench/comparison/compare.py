@@ -17,10 +17,15 @@ from medsearch.evaluation.stress_cards import read_cards
 from medsearch.evaluation.used_models import same_revisions
 from medsearch.evaluation.verdicts import USUAL, Procedure
 from medsearch.search.names import WITHOUT_PROMPT
-from medsearch.workbench.leaked_queries import LeakReport, leaked_queries, read_leak_reports, reports_on
-from medsearch.workbench.pairing import Judged, Paired, judge, pair_results
-from medsearch.workbench.prompt_worth import PromptWorth, prompt_worth
-from medsearch.workbench.standing import Background, background_of
+from medsearch.workbench.comparison.leaked_queries import (
+    LeakReport,
+    leaked_queries,
+    read_leak_reports,
+    reports_on,
+)
+from medsearch.workbench.comparison.pairing import Judged, Paired, judge, pair_results
+from medsearch.workbench.comparison.prompt_worth import PromptWorth, prompt_worth
+from medsearch.workbench.comparison.standing import Background, background_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from medsearch.search.conditions import retriever_conditions
 from medsearch.search.names import RetrieverName
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
-from medsearch.workbench.mteb_corpora import write_collection
-from medsearch.workbench.mteb_hub import HubTask
+from medsearch.workbench.hub.corpora import write_collection
+from medsearch.workbench.hub.tasks import HubTask
 
 if TYPE_CHECKING:
     from mteb.results import TaskResult as MtebResult

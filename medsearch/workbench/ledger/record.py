@@ -14,9 +14,9 @@ from medsearch.evaluation.keep import file_name
 from medsearch.evaluation.overlap import containment, edits, sketches
 from medsearch.evaluation.overlap.found import Kind
 from medsearch.index.manifest import replace_file
-from medsearch.workbench.benchmark_texts import Part, TaskTexts
-from medsearch.workbench.contamination import LeakingPair, Ledger, TaskTally
-from medsearch.workbench.leaked_queries import FOLDER
+from medsearch.workbench.comparison.leaked_queries import FOLDER
+from medsearch.workbench.ledger.benchmark_texts import Part, TaskTexts
+from medsearch.workbench.ledger.contamination import LeakingPair, Ledger, TaskTally
 
 SETTINGS = {
     "containment": {

@@ -13,12 +13,12 @@ from medsearch.evaluation.results import TaskResult, of_retriever, read_results
 from medsearch.evaluation.stress import StressCard
 from medsearch.evaluation.stress_cards import read_cards
 from medsearch.evaluation.used_models import same_revisions
-from medsearch.workbench.contamination_facts import ContaminationFacts, read_contamination
-from medsearch.workbench.leaderboard import Board, Row, leaderboard
-from medsearch.workbench.leaked_queries import read_leak_reports
-from medsearch.workbench.leaked_scores import LeakedScores, leaked_scores
-from medsearch.workbench.size_classes import SizeClasses, size_classes
-from medsearch.workbench.versus import Terms
+from medsearch.workbench.board.leaderboard import Board, Row, leaderboard
+from medsearch.workbench.board.leaked_scores import LeakedScores, leaked_scores
+from medsearch.workbench.board.size_classes import SizeClasses, size_classes
+from medsearch.workbench.comparison.leaked_queries import read_leak_reports
+from medsearch.workbench.comparison.versus import Terms
+from medsearch.workbench.ledger.facts import ContaminationFacts, read_contamination
 
 
 @dataclass(frozen=True, slots=True)

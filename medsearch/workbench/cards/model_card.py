@@ -16,15 +16,15 @@ from medsearch.evaluation.results import of_retriever, read_results
 from medsearch.evaluation.verdicts import Outcome
 from medsearch.search.names import BM25
 from medsearch.types import ModelSpec
-from medsearch.workbench.card_header import card_header, named_source
-from medsearch.workbench.card_tables import card_tables
-from medsearch.workbench.contamination_facts import ContaminationFacts
-from medsearch.workbench.findings import Findings, FindingsRequest, findings_of
-from medsearch.workbench.leaderboard import USUAL_BASELINE, Row
+from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.board.leaderboard import USUAL_BASELINE, Row
+from medsearch.workbench.cards.header import card_header, named_source
+from medsearch.workbench.cards.tables import card_tables
+from medsearch.workbench.comparison.sentences import sentence
+from medsearch.workbench.comparison.versus import MEAN, Terms
+from medsearch.workbench.ledger.facts import ContaminationFacts
 from medsearch.workbench.report.rendering import render
 from medsearch.workbench.report.reproduction import reproduction_of
-from medsearch.workbench.sentences import sentence
-from medsearch.workbench.versus import MEAN, Terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medsearch.errors import MedsearchError
-from medsearch.workbench.leaked_queries import FOLDER
+from medsearch.workbench.comparison.leaked_queries import FOLDER
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""All results of a folder: ranks, verdicts, prices and what must be said beside them."""

@@ -1,0 +1,1 @@
+"""Compares two retrievers on the tasks that both have, fairly or not at all."""

@@ -1,0 +1,1 @@
+"""Tasks of the model hub through mteb, and local corpora as mteb's tasks."""

@@ -1,0 +1,1 @@
+"""The contamination ledger: benchmark texts in training data."""
