@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from medsearch.cli.index import add_passage_arguments, passage_settings
@@ -69,12 +70,16 @@ def run(arguments: argparse.Namespace) -> int:
     if suite is None:
         return _evaluate_corpus(arguments)
     out = arguments.out or Path("results") / suite.name
+    started = perf_counter()
     results = _run_suite(arguments, suite, out, stress=True)
+    seconds = round(perf_counter() - started, 1)
     if arguments.json:
-        show_json({"suite": suite.name, "out": str(out), "results": [_record(result) for result in results]})
+        rows = [_record(result) for result in results]
+        show_json({"suite": suite.name, "out": str(out), "seconds": seconds, "results": rows})
     else:
         _show_suite(suite, results)
-        print(f"\nkept in {out}: compare with `medsearch compare {out} --a MODEL --b MODEL`")
+        print(f"\ntook {seconds:,.0f} s; kept in {out}")
+        print(f"compare with `medsearch compare {out} --a MODEL --b MODEL`")
     return 0
 
 
