@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -102,11 +103,24 @@ def result_record(
         "queries_judged": sum(1 for grades in qrels.values() if grades),
         "models": {evaluation.retriever: evaluation.means for evaluation in evaluations},
         "per_query": {evaluation.retriever: dict(evaluation.scores) for evaluation in evaluations},
+        "query_keys": query_keys(collection, evaluations[0].scores) if evaluations else {},
         "seconds": {evaluation.retriever: round(evaluation.seconds, 3) for evaluation in evaluations},
         "settings": dict(settings),
         "warnings": list(warnings),
         "git_revision": git_revision(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def query_keys(collection: Collection, scored: Container[str]) -> dict[str, str]:
+    """query_id -> the beginning of a SHA-256 of its words, whatever their case and spacing.
+
+    Two tasks may ask the same question: what is seen on both is then seen once, not twice.
+    """
+    return {
+        query.query_id: sha256(" ".join(query.text.casefold().split()).encode()).hexdigest()[:16]
+        for query in collection.queries
+        if query.query_id in scored
     }
 
 

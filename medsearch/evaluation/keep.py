@@ -11,7 +11,7 @@ from typing import Any
 from medsearch.evaluation.evaluate import Evaluation
 from medsearch.evaluation.trec import check_ids, write_qrels, write_run
 
-_BY_RETRIEVER = ("models", "per_query", "seconds", "cost", "marks")
+_BY_RETRIEVER = ("models", "per_query", "seconds", "cost", "marks", "provenance")
 _HOW = ("passages", "search", "run", "qrels", "ignore_identical_ids")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class TaskResult:
     git_revision: str
     created: str
     file: Path
+    query_keys: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -138,6 +140,8 @@ def _result(record: Mapping[str, Any], retriever: str, file: Path) -> TaskResult
         git_revision=str(record["git_revision"]),
         created=str(record["created"]),
         file=file,
+        query_keys={str(key): str(value) for key, value in record.get("query_keys", {}).items()},
+        provenance=dict(record.get("provenance", {}).get(retriever, {})),
     )
 
 
