@@ -74,6 +74,7 @@ bench: $(VENV)/.dev ## speed and memory, as ratios against a peer measured in th
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.search_speed
 	$(BIN)/python -m benchmarks.contamination_scale
+	$(BIN)/python -m benchmarks.answer_scores
 
 clean: ## remove the virtual environment and the caches of the tools, never data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from medsearch.cli.index import add_passage_arguments, passage_settings
+from medsearch.cli.leaderboard import show_findings
 from medsearch.cli.terminal import TerminalProgress, show_json, show_table
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
@@ -19,11 +21,19 @@ from medsearch.search.names import models_of
 from medsearch.search.run_file import RunFileRequest, score_run_file
 from medsearch.settings import Settings
 from medsearch.types import PassageSettings
+from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of
+from medsearch.workbench.board.prices import COSTS, costs_of
+from medsearch.workbench.board.record import leaderboard_record
+from medsearch.workbench.comparison.versus import Terms
+from medsearch.workbench.report.numbers import cost
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suite_stress import keep_stress_cards
 from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask, load_suite, names_a_suite
 
-SHOWN = ("corpus", "split", "documents", "queries", "queries_judged", "models", "settings", "warnings")
+SHOWN = (
+    "corpus", "split", "documents", "queries", "queries_judged", "models", "cost", "marks", "settings",
+    "warnings",
+)  # fmt: skip
 """What `--json` prints of a result record; `--out` keeps all of it."""
 
 _MODELS = "minilm,bm25"
@@ -73,14 +83,28 @@ def run(arguments: argparse.Namespace) -> int:
     started = perf_counter()
     results = _run_suite(arguments, suite, out, stress=True)
     seconds = round(perf_counter() - started, 1)
+    findings = _findings(out, results)
     if arguments.json:
+        board = None if findings is None else leaderboard_record(findings)
         rows = [_record(result) for result in results]
-        show_json({"suite": suite.name, "out": str(out), "seconds": seconds, "results": rows})
+        show_json({"suite": suite.name, "out": str(out), "seconds": seconds, "results": rows, "board": board})
+        return 0
+    if findings is None:
+        _show_means(suite, results)
     else:
-        _show_suite(suite, results)
-        print(f"\ntook {seconds:,.0f} s; kept in {out}")
-        print(f"compare with `medsearch compare {out} --a MODEL --b MODEL`")
+        show_findings(findings)
+    print(f"\ntook {seconds:,.0f} s; kept in {out}")
+    print(f"compare two with `medsearch compare {out} --a MODEL --b MODEL`")
     return 0
+
+
+def _findings(out: Path, results: list[TaskResult]) -> Findings | None:
+    """What `out` has on these retrievers, judged; `None` without results, or without scipy to judge by."""
+    if not results or find_spec("scipy") is None:
+        return None
+    names = tuple(dict.fromkeys(result.retriever for result in results))
+    looks = Settings.from_environment().looks
+    return findings_of(out, FindingsRequest(Terms(), retrievers=names, looks=looks))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -139,12 +163,16 @@ def _evaluate_corpus(arguments: argparse.Namespace) -> int:
     results = _run_suite(arguments, suite, arguments.out)
     record = _together(results)
     if arguments.json:
-        show_json({key: record[key] for key in SHOWN})
+        show_json({key: record[key] for key in SHOWN if key in record})
         return 0
     _show(record)
     for result in results:
         if result.marks:
             print(f"\n{result.retriever}: {'; '.join(result.marks)}")
+    costs = [[r.retriever, *(cost(costs_of(r.cost), key) for key in COSTS)] for r in results if r.cost]
+    if costs:
+        print()
+        show_table(costs, ["retriever", *(f"{field.title} {field.unit}" for field in COSTS.values())])
     return 0
 
 
@@ -161,7 +189,7 @@ def _score_run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         keep(record, [evaluation], arguments.out)
     if arguments.json:
-        show_json({key: record[key] for key in SHOWN})
+        show_json({key: record[key] for key in SHOWN if key in record})
     else:
         _show(record)
     return 0
@@ -194,6 +222,8 @@ def _together(results: list[TaskResult]) -> dict[str, Any]:
         "queries": len(first.scores),
         "queries_judged": first.queries_judged,
         "models": {result.retriever: result.means for result in results},
+        "cost": {result.retriever: dict(result.cost) for result in results if result.cost},
+        "marks": {result.retriever: list(result.marks) for result in results if result.marks},
         "settings": {**first.settings, "models": models},
         "warnings": list(first.warnings),
     }
@@ -208,8 +238,8 @@ def _show(record: dict[str, Any]) -> None:
     show_table(rows, ["retriever", *MEASURES])
 
 
-def _show_suite(suite: Suite, results: list[TaskResult]) -> None:
-    """A row a task, a column a retriever, and the means over tasks."""
+def _show_means(suite: Suite, results: list[TaskResult]) -> None:
+    """A row a task, a column a retriever: all that can be said without scipy."""
     names = list(dict.fromkeys(result.retriever for result in results))
     score = {(result.task, result.retriever): result.means[PRIMARY] for result in results}
     queries = {result.task: len(result.scores) for result in results}
@@ -217,9 +247,9 @@ def _show_suite(suite: Suite, results: list[TaskResult]) -> None:
         [task, f"{queries[task]:,}", *(f"{100 * score[task, name]:.1f}" for name in names)]
         for task in queries
     ]
-    means = [sum(score[task, name] for task in queries) / len(queries) for name in names]
-    rows.append(["mean over tasks", "", *(f"{100 * mean:.1f}" for mean in means)])
     print(f"{suite.name}: {PRIMARY} times 100\n")
     show_table(rows, ["task", "queries", *names])
     for mark in dict.fromkeys(f"{r.task}, {r.retriever}: {mark}" for r in results for mark in r.marks):
         print(mark)
+    if results:
+        print("\nintervals and verdicts need scipy: run `pip install 'medsearch[evaluate]'`")

@@ -70,11 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
         show_json({"boards": [leaderboard_record(findings) for findings in everything]})
     else:
         for findings in everything:
-            _show(findings)
+            show_findings(findings)
     return 0
 
 
-def _show(findings: Findings) -> None:
+def show_findings(findings: Findings) -> None:
+    """Quality, history and price of every retriever, then every task."""
     board = findings.board
     number = len(board.mean_over)
     print(

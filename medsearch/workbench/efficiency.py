@@ -77,7 +77,8 @@ def measure_cost(
 ) -> dict[str, Any]:
     """The cost of a retriever over its evaluation indexes, as a result carries it (the fields of `Cost`).
 
-    It is kept beside the index, by all that it depends on and the machine, and then not measured again.
+    What a quiet machine gave is kept beside the index, by all that it depends on and the machine, and not
+    measured again.
 
     Raises:
         UsageError: if the corpus has no queries.
@@ -105,8 +106,9 @@ def measure_cost(
                 f"warning: other work took {100 * others:.0f} % of the machine meanwhile, so that speed is "
                 "understated: measure again when it is quiet"
             )
-        file.parent.mkdir(exist_ok=True)
-        replace_file(file, json.dumps(kept, indent=1).encode() + b"\n")
+        else:
+            file.parent.mkdir(exist_ok=True)
+            replace_file(file, json.dumps(kept, indent=1).encode() + b"\n")
     return kept
 
 

@@ -46,7 +46,10 @@ def asked(settings: Settings, retriever: str = "bm25") -> CostRequest:
     return CostRequest(find_corpus("clinic", settings.data), parse_retriever(retriever, REGISTRY))
 
 
-def test_bm25_is_measured_once_and_kept_until_it_is_asked_again(here: Settings) -> None:
+def test_bm25_is_measured_once_and_kept_until_it_is_asked_again(
+    here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medsearch.workbench.efficiency._QUIET", 1.1)  # whatever else this machine does
     heard = Heard()
     first = measure_cost(asked(here), here, REGISTRY, heard)
     assert set(first) == set(Cost.__slots__)
@@ -61,6 +64,21 @@ def test_bm25_is_measured_once_and_kept_until_it_is_asked_again(here: Settings) 
     measure_cost(replace(asked(here), again=True), here, REGISTRY, again := Heard())
     assert "measuring speed and memory of bm25 on clinic" in again.lines
     assert json.loads(json.dumps(first)) == first
+
+
+def test_what_a_busy_machine_gave_is_told_and_not_kept(
+    here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Measured(1.0, 2.0, 3.0, 4, 5.0, 0.4)
+    monkeypatch.setattr("medsearch.workbench.efficiency.run_probe", lambda request, name: busy)
+    for _ in range(2):
+        found = measure_cost(asked(here), here, REGISTRY, heard := Heard())
+        assert found["others_share"] == 0.4
+        assert any("other work took 40 % of the machine" in line for line in heard.lines)
+    monkeypatch.setattr(
+        "medsearch.workbench.efficiency.run_probe", lambda request, name: replace(busy, others_share=0.05)
+    )
+    assert measure_cost(asked(here), here, REGISTRY, Heard())["others_share"] == 0.05
 
 
 def test_bytes_are_those_allocated_for_the_index_of_a_document(here: Settings) -> None:
