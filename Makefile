@@ -17,10 +17,10 @@ RESULTS ?= results/$(notdir $(basename $(SUITE)))
 LLM_VENV := .venv-llm
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo index evaluate ui export llm generate triplets check lint test bench clean
+.PHONY: help setup demo index evaluate ui export llm generate triplets check lint test bench bench-corpora clean
 
 help: ## list every target in a line
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 setup: $(VENV)/.dev ## create .venv with everything for developing and testing
 
@@ -73,6 +73,8 @@ bench: $(VENV)/.dev ## speed and memory, as ratios against a peer measured in th
 	$(BIN)/medsearch index sample
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.search_speed
+
+bench-corpora: $(VENV)/.dev ## the same with the corpora of medical-dev and medical-local, in MEDSEARCH_DATA
 	$(BIN)/python -m benchmarks.contamination_scale
 	$(BIN)/python -m benchmarks.answer_scores
 
