@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        registry = load_registry(settings.models)
+        registry = load_registry(settings.models, cache=settings.cache)
         names, _ = models_of(RETRIEVERS, registry)
         measured = study(names, settings, registry, TerminalProgress())
     except MedsearchError as error:

@@ -4,22 +4,29 @@
 
 The training texts are made by a Markov chain over the words of the suite's own documents: every pair of
 neighbouring words is one that the benchmark has, far more than in real training texts, but runs of eight
-hardly ever are. Every `PLANT_EVERY`th row is a leak: a relevant document as it is, in capitals, with a word
-swapped, or cut in half. The peer is what most pipelines use, a plain `datasketch.MinHashLSH` of runs of three
-words, measured in the same run on the same benchmark with a slice of the same training texts. Each part is a
-process of its own: a small one starts them all, since a child's peak memory counts from its parent's.
+hardly ever are. Every `PLANT_EVERY`th row is a leak: a relevant document as one of `PLANTS`. How many are
+found of short texts is measured beside it: queries and relevant documents of the suite by their length in
+words, each made a leak in every way of `WAYS`. The peer is what most pipelines use, a plain
+`datasketch.MinHashLSH` of runs of three words, measured in the same run on the same benchmark with a slice of
+the same training texts. Each part is a process of its own: a small one starts them all, since a child's peak
+memory counts from its parent's.
 """
 
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
+import random
+import re
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -27,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import keep
-from medsearch.corpora.catalogue import find_corpus, read_documents
+from medsearch.corpora.catalogue import find_corpus, read_documents, read_queries
 from medsearch.corpora.collection import read_judgements
 from medsearch.corpora.passages import document_text
 from medsearch.corpora.rejects import Rejects
@@ -38,10 +45,32 @@ from medsearch.workbench.suites import load_suite
 QUERY_WORDS, PASSAGE_WORDS, TEXTS_A_ROW = 12, 120, 4
 PLANT_EVERY = 500
 BLOCK = 5_000
-SMALL, FULL = "small.jsonl", "full.jsonl"
 LEAST_PLANT_WORDS = 40
 PEER_TEXTS = 8_000
-PLANTS = ("exact", "capitals", "one word swapped", "cut in half")
+LENGTHS = {"4 to 7 words": (4, 7), "8 to 11 words": (8, 11), "40 words and more": (40, 10**9)}
+TEXTS_OF_A_LENGTH = 100
+SMALL, FULL, RECALL = "small.jsonl", "full.jsonl", "recall.jsonl"
+
+
+def _middle(text: str, word: str) -> str:
+    words = text.split()
+    return " ".join([*words[: len(words) // 2], *word.split(), *words[len(words) // 2 + 1 :]])
+
+
+WAYS: dict[str, Callable[[str], str]] = {
+    "exact": str,
+    "capitals": str.upper,
+    "soft hyphens": lambda text: re.sub(r"(\w{3})(?=\w)", "\\1\u00ad", text),
+    "entities and tags": lambda text: "<p>" + html.escape(text).replace(" ", "&nbsp;<br/>") + "</p>",
+    "prompt before it": lambda text: f"Represent this sentence for searching relevant passages: {text}",
+    "in a chat": lambda text: f"<s>[INST] {text} [/INST]</s>",
+    "inside a longer text": lambda text: f"I have been wondering for weeks. {text} Nobody could tell me.",
+    "one word swapped": lambda text: _middle(text, "otherwise"),
+    "one word dropped": lambda text: _middle(text, ""),
+    "last word dropped": lambda text: text.rpartition(" ")[0],
+    "cut in half": lambda text: " ".join(text.split()[: len(text.split()) // 2]),
+}
+PLANTS = ("exact", "capitals", "one word swapped", "cut in half", "soft hyphens", "entities and tags")
 
 
 def documents_of(suite: str) -> tuple[list[str], list[str]]:
@@ -57,6 +86,27 @@ def documents_of(suite: str) -> tuple[list[str], list[str]]:
             if document.doc_id in relevant and len(normalised_words(document.text)) >= LEAST_PLANT_WORDS:
                 answers.append(everything[-1])
     return everything, answers
+
+
+def queries_of(suite: str) -> list[str]:
+    """The texts of the suite's judged queries."""
+    settings, nothing, found = Settings.from_environment(), Rejects(), []
+    for task in load_suite(suite).tasks:
+        location = find_corpus(task.corpus, settings.data)
+        judged = read_judgements(location, task.split, nothing)
+        found += [query.text for query in read_queries(location, nothing) if query.query_id in judged]
+    return found
+
+
+def by_length(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Some texts of each of `LENGTHS`, drawn from all."""
+    drawn = list(dict.fromkeys(texts))
+    random.Random(0).shuffle(drawn)
+    sized = [(len(normalised_words(text)), text) for text in drawn]
+    return {
+        name: [text for size, text in sized if least <= size <= most][:TEXTS_OF_A_LENGTH]
+        for name, (least, most) in LENGTHS.items()
+    }
 
 
 class Babble:
@@ -83,12 +133,7 @@ class Babble:
 
 def planted(text: str, number: int) -> str:
     """A document made a leak, one of `PLANTS` in turn."""
-    words = text.split()
-    if PLANTS[number % 4] == "capitals":
-        return text.upper()
-    if PLANTS[number % 4] == "one word swapped":
-        return " ".join([*words[: len(words) // 2], "otherwise", *words[len(words) // 2 + 1 :]])
-    return " ".join(words[: len(words) // 2]) if PLANTS[number % 4] == "cut in half" else text
+    return WAYS[PLANTS[number % len(PLANTS)]](text)
 
 
 def rows(babble: Babble, answers: Sequence[str], texts: int) -> Iterator[dict[str, Any]]:
@@ -107,8 +152,13 @@ def rows(babble: Babble, answers: Sequence[str], texts: int) -> Iterator[dict[st
 
 
 def make(folder: Path, suite: str, texts: int) -> dict[str, Any]:
-    """Write two training files, of so many texts and of the first tenth of them."""
+    """Write two training files, of so many texts and of the first tenth of them, and one of leaks alone."""
     documents, answers = documents_of(suite)
+    lengths = by_length([*queries_of(suite), *answers])
+    with (folder / RECALL).open("w") as stream:
+        for name, way in product(lengths, WAYS):
+            for text in lengths[name]:
+                stream.write(json.dumps({"length": name, "way": way, "query": WAYS[way](text)}) + "\n")
     made = rows(Babble(documents), answers, texts)
     with (folder / SMALL).open("w") as small, (folder / FULL).open("w") as full:
         for number, row in enumerate(made):
@@ -144,6 +194,21 @@ def measure(file: Path, suite: str, texts: int) -> dict[str, Any]:
         "planted": len(plants),
         "planted_found": sum(row in named for row in plants),
         "rows_found_that_were_not_planted": len(named - set(plants)),
+    }
+
+
+def recall(file: Path, suite: str) -> dict[str, dict[str, float]]:
+    """Of the leaks of each length and way the share that the command finds."""
+    made = [json.loads(line) for line in file.open(encoding="utf-8")]
+    options = ["contamination", "--train", str(file), "--fields", "query", "--suite", suite, "--json"]
+    record, _, _ = run(["medsearch.cli.main", *options])
+    assert not record["pairs_not_listed"]
+    named = {int(pair["train"].rpartition(":")[2]) for pair in record["pairs"]}
+    tried = Counter((row["length"], row["way"]) for row in made)
+    found = Counter((made[number - 1]["length"], made[number - 1]["way"]) for number in named)
+    return {
+        length: {way: round(found[length, way] / tried[length, way], 3) for way in WAYS if tried[length, way]}
+        for length in LENGTHS
     }
 
 
@@ -196,6 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made, _, _ = run([*this, "--make", name])
         small = measure(folder / SMALL, options.suite, options.texts // 10)
         full = measure(folder / FULL, options.suite, options.texts)
+        of_leaks = recall(folder / RECALL, options.suite)
         plain, _, _ = run([*this, "--peer", str(folder / SMALL)])
     each = (full["seconds"] - small["seconds"]) / (full["texts"] - small["texts"])
     keep(
@@ -206,6 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "benchmark_documents": made["documents"],
             "small": small,
             "full": full,
+            "share_found_by_length_and_way": of_leaks,
             "texts_a_second": round(1 / each),
             "memory_of_ten_times_the_texts": round(full["peak_mib"] / small["peak_mib"], 3),
             "peer": {name: round(value, 1) for name, value in plain.items()},

@@ -23,7 +23,7 @@ ROUNDS = 3
 def main(corpus: str = "sample") -> None:
     """Measure both encoders on the same texts, alternating, after one warm-up each."""
     settings = Settings.from_environment()
-    spec = find_model("minilm", load_registry(settings.models))
+    spec = find_model("minilm", load_registry(settings.models, cache=settings.cache))
     location = find_corpus(corpus, settings.data)
     texts = [document_text(d) for d in islice(read_documents(location, Rejects()), DOCUMENTS)]
     ours = load_encoder(spec, cache=settings.cache, backend=Backend.ONNX)

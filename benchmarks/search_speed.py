@@ -22,7 +22,7 @@ QUERIES = 200
 def main(corpus: str = "sample") -> None:
     """Time 200 queries one at a time, each by graph, exactly, and by BM25."""
     settings = Settings.from_environment()
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     searcher = open_searcher(corpus, settings, registry)
     reader = searcher.reader
     queries = [q.text for q in read_queries(find_corpus(corpus, settings.data), Rejects())][:QUERIES]

@@ -25,6 +25,18 @@ PLANTED = {
     "case-changed passage": {"query": CLEAN[0], "positive": PASSAGES[0].upper()},
     "passage with one word swapped": {"query": CLEAN[0], "positive": swapped(PASSAGES[0], 20)},
     "truncated passage": {"query": CLEAN[0], "positive": cut(PASSAGES[0], 0.5)},
+    "query with soft hyphens": {
+        "query": QUESTIONS[0].replace("removal", "rem\u00adoval"),
+        "positive": CLEAN[3],
+    },
+    "query with zero-width characters": {"query": "\u200b".join(QUESTIONS[0]), "positive": CLEAN[3]},
+    "query in entities and tags": {
+        "query": "<b>" + QUESTIONS[0].replace("s", "&#115;").replace(" ", "&nbsp;") + "</b><br/>",
+        "positive": CLEAN[3],
+    },
+    "query behind a prefix": {"query": f"query: {QUESTIONS[0]}", "positive": CLEAN[3]},
+    "query in a chat": {"query": f"<s>[INST] {QUESTIONS[0]} [/INST]", "positive": CLEAN[3]},
+    "passage with tags": {"query": CLEAN[0], "positive": PASSAGES[0].replace(" the ", " <i>the</i> ")},
     "passage as a hard negative": {"query": CLEAN[0], "positive": CLEAN[3], "negatives": [PASSAGES[0]]},
 }
 """Training rows that leak: question 0 of the test split, or passage 0, which answers it."""

@@ -15,13 +15,14 @@ from fakes import Heard, TopicEncoder, topic_spec
 
 import medsearch.search.indexing
 import medsearch.search.searcher
-import medsearch.workbench.hub.bench
+import medsearch.workbench.hub.other
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.keep import keep
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
-from medsearch.workbench.hub.bench import open_hub_bench, score_other_task
+from medsearch.workbench.hub.bench import open_hub_bench
+from medsearch.workbench.hub.other import OtherRequest, score_other_task
 from medsearch.workbench.hub.tasks import load_hub_task
 
 
@@ -29,7 +30,7 @@ def load_stand_in(spec: object, *, cache: Path) -> TopicEncoder:
     return TopicEncoder(topic_spec())
 
 
-for module in (medsearch.search.indexing, medsearch.search.searcher, medsearch.workbench.hub.bench):
+for module in (medsearch.search.indexing, medsearch.search.searcher, medsearch.workbench.hub.other):
     module.load_encoder = load_stand_in  # type: ignore[assignment]  # the stand-in for every dense model
 
 
@@ -41,7 +42,7 @@ def run(task: str, split: str, retrievers: list[str], folder: Path) -> Iterator[
     out = folder / "out" / "mteb"
     if not hub.retrieval:
         for name in names:
-            other = score_other_task(hub, name, settings, registry, out)
+            other = score_other_task(hub, name, settings, registry, OtherRequest(out))
             yield {"measure": other.measure, "score": other.score, "file": str(other.file)}
         return
     heard = Heard()

@@ -11,6 +11,26 @@ QUESTIONS = (
     "What are the early warning signs of digoxin toxicity?",
 )
 
+SHORT = (
+    "What is syncope?",
+    "What are the symptoms of lupus?",
+    "How is frozen shoulder treated?",
+    "Can statins cause tendon rupture?",
+)
+
+WRAPPED = {
+    "encoder prefix": "query: {}",
+    "BGE prompt": "Represent this sentence for searching relevant passages: {}",
+    "instruction": "Instruct: Given a question, find passages that answer it\nQuery: {}",
+    "question and answer": "Question: {} Answer:",
+    "llama chat": "<s>[INST] {} [/INST]",
+    "im chat": "<|im_start|>user\n{}<|im_end|>",
+    "llama 3 chat": "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>",
+    "end token": "{}</s>",
+    "tags": '<p class="q">{}</p>',
+}
+"""What is put around a text for a model; nothing of it is the author's."""
+
 PASSAGES = (
     "Loop diuretics relieve the congestion of heart failure within hours. Weigh the patient every "
     "morning, watch potassium and creatinine, and lower the dose once the ankles are dry, since "

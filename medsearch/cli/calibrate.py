@@ -13,6 +13,7 @@ from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
 from medsearch.evaluation.abstention import (
+    LEAST_SEPARATION,
     Calibration,
     Rate,
     calibration_record,
@@ -27,14 +28,16 @@ from medsearch.workbench.calibrate import CalibrationRequest, calibrate, default
 from medsearch.workbench.outside_queries import find_others
 
 RULE = (
-    "A question is refused where its best score is below the threshold. Of questions that the corpus "
-    "answers, and that are like those it was calibrated on, at most the stated share is refused, on average "
-    "over calibrations (split conformal). Questions of other corpora may happen to be answered here: what "
-    "is refused of them is a lower bound. In brackets: Wilson's 95 % interval, which takes questions as "
+    "A question is refused where its best score is below the threshold. The threshold is set so that about "
+    "the stated share of questions like those it was calibrated on would wrongly be refused (split "
+    "conformal): this holds on average over calibrations and over all such questions together, not for each "
+    "threshold nor for each kind of question. Questions of other corpora may happen to be answered here: "
+    "what is refused of them is a lower bound. In brackets: Wilson's 95 % interval, which takes questions as "
     "independent. ROC area: how often an answered question scores above one from outside; 50 is chance."
 )
 _MODELS = "minilm,bm25,hybrid:minilm"
 _WIDTH = 100
+_USELESS = " (no better than chance)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="whose queries calibrate (default: dev, else the only one)")
     parser.add_argument(
         "--error", type=float, default=0.05, metavar="SHARE",
-        help="of answered questions, at most this share may be refused (default: 0.05)",
+        help="about this share of answered questions may wrongly be refused (default: 0.05)",
     )  # fmt: skip
     parser.add_argument("--others", default="", help="corpora that questions from outside are taken from")
     parser.add_argument(
@@ -55,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="calibrate on all of the split and measure on the test split, which counts as a look at it",
     )  # fmt: skip
     parser.add_argument(
-        "--index", action="store_true", help="calibrate the index that `search` uses, and keep it there"
-    )
+        "--index", action="store_true",
+        help="calibrate the index that `search` uses, and keep there what tells anything",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the calibrations in DIR/abstention")
 
 
@@ -106,8 +110,8 @@ def _record(found: Sequence[Calibration]) -> dict[str, Any]:
 def _print(found: Sequence[Calibration]) -> None:
     first = found[0]
     print(
-        f"{clean(first.corpus)}: calibrated on {first.calibrated:,} questions ({clean(first.calibrated_on)}) "
-        f"for at most {100 * first.error:g} % false refusals, measured on {first.false.asked:,} "
+        f"{clean(first.corpus)}: calibrated on {_questions(first.calibrated)} ({clean(first.calibrated_on)}) "
+        f"for about {100 * first.error:g} % false refusals, measured on {first.false.asked:,} "
         f"({clean(first.measured_on)}) and on {first.all_outside.asked:,} of other corpora\n"
     )
     rows = [
@@ -117,7 +121,7 @@ def _print(found: Sequence[Calibration]) -> None:
             "none" if each.threshold is None else f"{each.threshold:.3f}",
             _shown(each.false),
             _shown(each.all_outside),
-            f"{100 * each.separation:.1f}",
+            f"{100 * each.separation:.1f}{'' if each.separates else _USELESS}",
         ]
         for each in found
     ]
@@ -137,7 +141,17 @@ def _print(found: Sequence[Calibration]) -> None:
         [[corpus, *(_shown(each.outside[corpus]) for each in found)] for corpus in first.outside],
         ["refused of the questions of", *(each.retriever for each in found)],
     )
+    useless = [clean(each.retriever) for each in found if not each.separates]
+    if useless:
+        print(f"\n{textwrap.fill(_said_of_useless(useless, clean(first.corpus)), _WIDTH)}")
     print(f"\n{textwrap.fill(f'{_said_of_error(first)} {RULE}', _WIDTH)}")
+
+
+def _said_of_useless(retrievers: Sequence[str], corpus: str) -> str:
+    return (
+        f"Warning: {', '.join(retrievers)}: the score does not tell questions that {corpus} answers from "
+        f"others (ROC area {100 * LEAST_SEPARATION:g} or less), so no threshold is kept for searching."
+    )
 
 
 def _said_of_error(found: Calibration) -> str:
@@ -145,14 +159,18 @@ def _said_of_error(found: Calibration) -> str:
     if found.threshold is None:
         return (
             f"No threshold can be stated: {100 * found.error:g} % needs at least "
-            f"{fewest_questions(found.error):,} questions and there are {found.calibrated:,}, so nothing is "
-            "refused."
+            f"{_questions(fewest_questions(found.error))}, of which there are {found.calibrated:,}, so "
+            "nothing is refused."
         )
     low, high = true_rate_range(found.calibrated, found.error)
     return (
-        f"With {found.calibrated:,} questions the true rate of false refusals is between {100 * low:.1f} % "
+        f"With {_questions(found.calibrated)} the true rate of false refusals is between {100 * low:.1f} % "
         f"and {100 * high:.1f} % in 95 of 100 calibrations."
     )
+
+
+def _questions(count: int) -> str:
+    return "1 question" if count == 1 else f"{count:,} questions"
 
 
 def _shown(rate: Rate) -> str:

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--out {out}: name a file in a folder that is there")
     settings = Settings.from_environment()
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     card = model_card(
         CardRequest(
             spec=find_model(arguments.model, registry),

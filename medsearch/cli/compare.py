@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medsearch.cli.compare_tables import print_comparison
 from medsearch.cli.terminal import show_json
+from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import PRIMARY
@@ -39,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and print tables or JSON."""
     tasks = () if arguments.tasks is None else _names(arguments.tasks)
+    settings = Settings.from_environment()
+    registry = load_registry(settings.models, cache=settings.cache)
     compared = compare(
         CompareRequest(
             folder=arguments.folder,
@@ -48,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
             tasks=tasks,
             prompts=arguments.with_and_without_prompt,
             unchecked=arguments.unchecked,
-            looks=Settings.from_environment().looks,
+            looks=settings.looks,
+            registry=tuple(registry.values()),
         )
     )
     if arguments.json:

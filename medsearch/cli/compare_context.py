@@ -14,6 +14,7 @@ from medsearch.evaluation.stress import compare_cards, shown
 from medsearch.workbench.comparison.compare import Compared
 from medsearch.workbench.comparison.record import all_marks
 from medsearch.workbench.comparison.standing import Background
+from medsearch.workbench.comparison.written import p_equals
 
 MEAN = "mean over tasks"
 
@@ -69,8 +70,8 @@ def print_stress(compared: Compared) -> None:
     if first is not None and second is not None:
         found = compare_cards(first, second)
         _say(
-            f"Only B passes {found.only_second:,} pairs, only A {found.only_first:,} (McNemar, exact: p = "
-            f"{found.p:.2g})."
+            f"Only B passes {found.only_second:,} pairs, only A {found.only_first:,} (McNemar, exact: "
+            f"{p_equals(found.p)})."
         )
 
 
@@ -121,11 +122,16 @@ def _number(value: Any, form: str) -> str:
 
 
 def _by_task(value: Any) -> bool:
-    return isinstance(value, dict) and all(":" in key for key in value)
+    return isinstance(value, dict) and bool(value) and all(":" in key for key in value)
 
 
 def _value(field: str, value: Any) -> str:
-    """Prompts in quotes, since a space at their end counts; what is too long for a table cut."""
+    """Prompts in quotes, since a space at their end counts; what is too long for a table cut.
+
+    What differs between tasks is shown with them.
+    """
+    if _by_task(value):
+        return "; ".join(f"{_value(field, of_task)} ({task})" for task, of_task in value.items())
     if value is None:
         return "-"
     if field.endswith("prompt"):

@@ -8,7 +8,8 @@ from medsearch.evaluation.stress import summary
 from medsearch.evaluation.verdicts import JudgedComparison
 from medsearch.workbench.comparison.compare import Compared
 from medsearch.workbench.comparison.pairing import Judged
-from medsearch.workbench.comparison.sentences import sentence
+from medsearch.workbench.comparison.sentences import sentence, weights_note
+from medsearch.workbench.comparison.written import MINUS, effect, p_value, points, signed
 
 
 def print_comparison(compared: Compared) -> None:
@@ -22,6 +23,11 @@ def print_comparison(compared: Compared) -> None:
     _judged(compared, compared.judged, (request.a, request.b))
     for task, retriever in compared.paired.left_out.items():
         _say(f"left out: {task}, which only {retriever} has")
+    if compared.paired.by_request:
+        _say(
+            f"left out by request (--tasks): {', '.join(compared.paired.by_request)}; the correction covers "
+            "only what is shown here"
+        )
     _leaks(compared)
     print_beside(compared)
     print_stress(compared)
@@ -39,7 +45,8 @@ def _judged(compared: Compared, judged: Judged, names: tuple[str, str], *, marke
     """The table of verdicts, then a sentence on each."""
     procedure = compared.request.procedure
     level = f"{100 * (1 - procedure.alpha):g} % interval"
-    headers = ["task", "queries", "A", "B", "B - A", level, "p", "p (Holm)", "wins/ties/losses", "B is"]
+    headers = ["task", "queries", "A", "B", f"B {MINUS} A", level, "d_z", "p", "p (Holm)"]
+    headers += ["wins/ties/losses", "B is"]
     rows = dict(judged.tasks) | ({MEAN: judged.mean} if len(judged.tasks) > 1 else {})
     marks = {name: _marks_of_row(compared, name) if marked else "" for name in rows}
     show = any(marks.values())
@@ -49,30 +56,33 @@ def _judged(compared: Compared, judged: Judged, names: tuple[str, str], *, marke
         [*headers, *(["marks"] if show else [])],
     )
     number = judged.comparisons
-    print(f"\np (Holm) is corrected for the {number} comparison{'' if number == 1 else 's'} of this table.")
+    print(
+        f"\np (Holm) is corrected for the {number} comparison{'' if number == 1 else 's'} of this table, and "
+        f"what B is goes by it; the {level}s are not corrected. d_z: effect size (Cohen), the difference in "
+        "standard deviations."
+    )
+    if note := weights_note(judged.tasks):
+        _say(f"Note: {note}.")
     for name, row in rows.items():
         _say(f"{sentence(name, *names, row, procedure)}{f' [{marks[name]}]' if marks[name] else ''}")
 
 
 def _row(name: str, judged: JudgedComparison) -> list[str]:
     found = judged.comparison
-    low, high = (100 * bound for bound in found.ci)
+    low, high = found.ci
     return [
         name,
         f"{found.queries:,}",
-        f"{100 * found.a:.1f}",
-        f"{100 * found.b:.1f}",
-        f"{100 * found.difference:+.1f}",
-        f"{low:+.1f} to {high:+.1f}",
-        _p(found.p),
-        _p(judged.p_holm),
-        f"{found.wins}/{found.ties}/{found.losses}",
+        points(found.a),
+        points(found.b),
+        signed(found.difference),
+        f"{signed(low)} to {signed(high)}",
+        effect(found.effect_size),
+        p_value(found.p),
+        p_value(judged.p_holm),
+        f"{found.wins:,}/{found.ties:,}/{found.losses:,}",
         str(judged.outcome),
     ]
-
-
-def _p(value: float) -> str:
-    return f"{value:.4f}" if value >= 0.0001 else f"{value:.0e}"
 
 
 def _marks_of_row(compared: Compared, name: str) -> str:

@@ -13,6 +13,8 @@ from medsearch.cli.terminal import TerminalProgress, clean, positive_int, show_j
 from medsearch.evaluation.query_traits import RARE_SHARE
 from medsearch.evaluation.rank_overlap import PERSISTENCE
 from medsearch.evaluation.results import PRIMARY, read_results
+from medsearch.evaluation.stress import summary
+from medsearch.evaluation.stress_cards import read_cards
 from medsearch.settings import Settings
 from medsearch.types import Document
 from medsearch.workbench.disagreement import (
@@ -27,11 +29,14 @@ from medsearch.workbench.result_pairs import collection_of, find_pair
 
 RULE = (
     f"RBO: rank-biased overlap (extrapolated, p = {PERSISTENCE}), 1 for the same ranking, 0 where nothing is "
-    f"shared. Rare: a word that at most {100 * RARE_SHARE:g} % of the documents have, or one of them. Groups "
-    "are for looking at, not for verdicts: their intervals (95 %, bootstrap) are corrected for nothing."
+    "shared. Queries of rarer words: their words, function words aside, are in fewer documents than those of "
+    "the middle query (mean inverse document frequency, above its median). Under a query, rare is a word "
+    f"that at most {100 * RARE_SHARE:g} % of the documents have, or one of them. Groups are for looking at, "
+    "not for verdicts: their intervals (95 %, bootstrap) are corrected for nothing."
 )
 _WIDTH = 100
 _TEXT = 300
+_WORDS = 8
 
 Documents = dict[str, Document]
 
@@ -53,19 +58,26 @@ def run(arguments: argparse.Namespace) -> int:
     pair = find_pair(read_results(arguments.results), arguments.a, arguments.b, arguments.task)
     collection = collection_of(pair, Settings.from_environment(), TerminalProgress())
     found = disagreements(*pair, collection)
+    stress = _stress_of(found, arguments.results)
     documents = {document.doc_id: document for document in collection.documents} if arguments.texts else {}
     splits = [Split(arguments.by)] if arguments.by else list(Split)
     if arguments.json:
-        show_json(_record(found, splits, arguments.first, documents))
+        show_json({**_record(found, splits, arguments.first, documents), "stress": stress})
         return 0
-    _print_groups(found, splits)
+    _print_groups(found, splits, stress)
     if arguments.by is None:
         _print_queries(found, found.queries[: arguments.first], documents)
         return 0
     for name, queries in found.grouped(splits[0]).items():
-        print(f"\n=== {clean(name)}: {len(queries):,} queries")
+        print(f"\n=== {clean(name)}: {_counted(len(queries))}")
         _print_queries(found, queries[: arguments.first], documents)
     return 0
+
+
+def _stress_of(found: Disagreements, folder: Path) -> dict[str, str]:
+    """Retriever -> its pass rate on the stress pairs, of those that have a card in the folder."""
+    cards = read_cards(folder)
+    return {name: summary(cards[name]) for name in (found.a, found.b) if name in cards}
 
 
 def _record(
@@ -104,9 +116,10 @@ def _moved_record(moved: Moved, documents: Documents) -> dict[str, Any]:
     return {**asdict(moved), **shown}
 
 
-def _print_groups(found: Disagreements, splits: Sequence[Split]) -> None:
-    print(f"{clean(found.task)}, {len(found.queries):,} queries: {_marked(found, found.a)} beside")
-    print(f"{_marked(found, found.b)}; {PRIMARY} times 100\n")
+def _print_groups(found: Disagreements, splits: Sequence[Split], stress: dict[str, str]) -> None:
+    a, b = (_named(found, name, stress) for name in (found.a, found.b))
+    print(f"{clean(found.task)}, {_counted(len(found.queries))}: {a} beside")
+    print(f"{b}; {PRIMARY} times 100\n")
     rows = [_group_row(group) for split in splits for group in found.groups(split)]
     headers = ["split", "queries that are", "count", "RBO", found.a, found.b, "difference", "interval"]
     show_table(rows, [clean(header) for header in headers])
@@ -116,9 +129,15 @@ def _print_groups(found: Disagreements, splits: Sequence[Split]) -> None:
     )
 
 
-def _marked(found: Disagreements, retriever: str) -> str:
+def _named(found: Disagreements, retriever: str, stress: dict[str, str]) -> str:
+    """The name with what has to be said beside it: its marks, and how it does on the stress pairs."""
     marks = found.marks.get(retriever, ())
-    return clean(f"{retriever} [{', '.join(marks)}]" if marks else retriever)
+    marked = f"{retriever} [{', '.join(marks)}]" if marks else retriever
+    return clean(f"{marked} ({stress[retriever]})" if retriever in stress else marked)
+
+
+def _counted(queries: int) -> str:
+    return "1 query" if queries == 1 else f"{queries:,} queries"
 
 
 def _group_row(group: QueryGroup) -> list[str]:
@@ -145,8 +164,9 @@ def _print_queries(found: Disagreements, queries: Sequence[Disagreement], docume
 
 def _traits(one: Disagreement) -> str:
     traits = one.traits
-    facts = [traits.kind, f"{traits.words} words"]
-    facts += [f"rare: {', '.join(traits.rare)}"] if traits.rare else []
+    facts = [traits.kind, "1 word" if traits.words == 1 else f"{traits.words} words"]
+    unshown = f" and {len(traits.rare) - _WORDS} more" if len(traits.rare) > _WORDS else ""
+    facts += [f"rare: {', '.join(traits.rare[:_WORDS])}{unshown}"] if traits.rare else []
     facts += [f"negation: {', '.join(traits.negation)}"] if traits.negation else []
     return clean(" · ".join(facts))
 

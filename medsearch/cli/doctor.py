@@ -135,7 +135,7 @@ def _version(package: str) -> str:
 def _models(settings: Settings) -> Iterator[Check]:
     from medsearch.encoders.registry import load_registry
 
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     for spec in registry.values():
         yield from _looked_at(f"model {spec.name}", partial(_model, spec))
 

@@ -14,7 +14,7 @@ from medsearch.cli.terminal import TerminalProgress, show_json, show_table
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
-from medsearch.evaluation.keep import keep
+from medsearch.evaluation.keep import keep, ready_folder
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import PRIMARY, TaskResult
 from medsearch.search.names import models_of
@@ -25,6 +25,7 @@ from medsearch.workbench.board.findings import Findings, FindingsRequest, findin
 from medsearch.workbench.board.prices import COSTS, costs_of
 from medsearch.workbench.board.record import leaderboard_record
 from medsearch.workbench.comparison.versus import Terms
+from medsearch.workbench.looks import note_run_look
 from medsearch.workbench.report.numbers import cost
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suite_stress import keep_stress_cards
@@ -185,7 +186,10 @@ def _score_run(arguments: argparse.Namespace) -> int:
         qrels=arguments.qrels,
         ignore_identical_ids=arguments.ignore_identical_ids,
     )
+    if arguments.out is not None:
+        ready_folder(arguments.out)
     record, evaluation = score_run_file(request, settings, TerminalProgress())
+    note_run_look(record, evaluation, settings)
     if arguments.out is not None:
         keep(record, [evaluation], arguments.out)
     if arguments.json:

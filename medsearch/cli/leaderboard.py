@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medsearch.cli.terminal import TerminalProgress, clean, show_json, show_table
+from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
 from medsearch.evaluation.measures import MEASURES
 from medsearch.evaluation.results import PRIMARY
@@ -16,13 +17,14 @@ from medsearch.workbench.board.findings import Findings, FindingsRequest, findin
 from medsearch.workbench.board.leaderboard import Board, Row, Score
 from medsearch.workbench.board.prices import COSTS
 from medsearch.workbench.board.record import leaderboard_record
+from medsearch.workbench.comparison.sentences import weights_note
 from medsearch.workbench.comparison.versus import Terms
+from medsearch.workbench.comparison.written import p_value
 from medsearch.workbench.report.numbers import (
     BASELINE,
     NOT_COMPARED,
     cost,
     count,
-    p_value,
     points,
     signed,
     signed_span,
@@ -53,10 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     page: Path | None = arguments.html
     if page is not None and (page.is_dir() or not page.parent.is_dir()):
         raise UsageError(f"--html {page}: name a file in a folder that is there")
+    settings = Settings.from_environment()
+    registry = tuple(load_registry(settings.models, cache=settings.cache).values())
     request = FindingsRequest(
-        terms=Terms(measure=arguments.measure, unchecked=arguments.unchecked),
+        terms=Terms(measure=arguments.measure, unchecked=arguments.unchecked, registry=registry),
         baseline=arguments.baseline,
-        looks=Settings.from_environment().looks,
+        looks=settings.looks,
     )
     progress = TerminalProgress()
     everything = []
@@ -81,15 +85,18 @@ def show_findings(findings: Findings) -> None:
     print(
         f"{clean(findings.folder.name)}: mean {board.terms.measure} times 100 over {number} "
         f"{'task' if number == 1 else 'tasks'}; verdicts beside {clean(board.baseline)}, corrected for "
-        f"{board.comparisons} comparisons\n"
+        f"{board.comparisons:,} {'comparison' if board.comparisons == 1 else 'comparisons'}\n"
     )
     _show_board(findings)
     _show_tasks(board)
     print(
-        "\nIn brackets: 95 % intervals. detects: the true difference that so many queries would have shown. "
-        "candidates: models tried before this one was chosen. looks: how often its family was run on a test "
-        "set. p50, index: medians over tasks; p99, memory: the highest. ?: not known."
+        "\nIn brackets: 95 % intervals, not corrected; verdicts go by p (Holm), which is. detects: the true "
+        "difference that so many queries would have shown (?: none, or not known). candidates: models tried "
+        "before this one was chosen. looks: how often its family was run on a test set. p50, index: medians "
+        "over tasks; p99, memory: the highest. ?: not known."
     )
+    if note := weights_note(board.mean_over):
+        _say(f"note: {note}")
     for fault in faults_of(board):
         what = "" if fault.reason.startswith("incomplete") else f"{NOT_COMPARED}: "
         _say(
@@ -100,7 +107,7 @@ def show_findings(findings: Findings) -> None:
         without = "no query is left" if score.without is None else points(score.without)
         _say(
             f"{score.task}, {score.retriever}: {points(score.full.mean)} with all queries, {without} without "
-            f"the {score.leaked} that were seen in training"
+            f"the {score.leaked:,} that were seen in training"
         )
     print()
 

@@ -108,7 +108,7 @@ def _print(cards: Sequence[StressCard]) -> None:
     for other in cards[1:]:
         found = compare_cards(cards[0], other)
         print(
-            f"\n{clean(found.second)} passes {found.only_second} pairs that {clean(found.first)} does not, "
+            f"\n{clean(found.second)} passes {_pairs(found.only_second)} that {clean(found.first)} does not, "
             f"and the other way round {found.only_first} (McNemar, exact: p = {found.p:.2g})",
             end="",
         )
@@ -117,7 +117,7 @@ def _print(cards: Sequence[StressCard]) -> None:
 
 def _print_failures(stress: StressSet, card: StressCard) -> None:
     failures = _not_passed(stress, card)
-    print(f"\n{clean(card.retriever)}: {len(failures):,} pairs not passed")
+    print(f"\n{clean(card.retriever)}: {_pairs(len(failures))} not passed")
     for pair, outcome in failures:
         print(f"\n{clean(pair.pair_id)} · {clean(pair.category)} · {outcome} · {clean(pair.difference)}")
         for label, text in (("query", pair.query), ("right", pair.right), ("wrong", pair.wrong)):
@@ -126,6 +126,10 @@ def _print_failures(stress: StressSet, card: StressCard) -> None:
                     f"{label}: {clean(text)}", _WIDTH, initial_indent="  ", subsequent_indent=" " * 9
                 )
             )
+
+
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count:,} pairs"
 
 
 def _not_passed(stress: StressSet, card: StressCard) -> list[tuple[StressPair, Outcome]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
@@ -12,10 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from medsearch.encoders.entries import parse_entry
-from medsearch.encoders.verify import weights_digest
+from medsearch.encoders.verify import pinned_revision, weights_digest
 from medsearch.encoders.weights import missing_files
 from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.protocols import Encoder
+from medsearch.same_weights import same_weights
 from medsearch.types import ModelKind, ModelSpec
 
 
@@ -33,7 +34,8 @@ def load_registry(extra: Path | None = None, *, cache: Path | None = None) -> Ma
     now, so that a model trained again into the same folder never meets the vectors of the old one.
 
     Raises:
-        UsageError: A file cannot be read, an entry is wrong, or `extra` names a model that exists.
+        UsageError: A file cannot be read, an entry is wrong, or `extra` names a model that exists, or gives
+            the weights of another entry another query prompt.
     """
     registry = _parse(files("medsearch").joinpath("models.toml").read_text("utf-8"), "models.toml")
     if extra is None:
@@ -45,7 +47,24 @@ def load_registry(extra: Path | None = None, *, cache: Path | None = None) -> Ma
     for name in own:
         if name in registry:
             raise UsageError(f"{extra}: [{name}]: the registry has a model of this name; choose another")
-    return MappingProxyType(registry | {name: _pinned(spec, cache) for name, spec in own.items()})
+    whole = registry | {name: _pinned(spec, cache) for name, spec in own.items()}
+    for name in own:
+        _check_prompt(whole[name], whole.values(), extra)
+    return MappingProxyType(whole)
+
+
+def _check_prompt(spec: ModelSpec, entries: Iterable[ModelSpec], file: Path) -> None:
+    """A model has one query prompt: a second entry without it would be a way around `compare`'s checks."""
+    for other in entries:
+        if other.query_prompt != spec.query_prompt and same_weights(asdict(other), asdict(spec)):
+            bare, prompted = sorted((spec, other), key=lambda entry: bool(entry.query_prompt))
+            instead = "keep one of them"
+            if not bare.query_prompt:
+                instead += f"; {prompted.name}@no-prompt runs it without its prompt"
+            raise UsageError(
+                f"{file}: [{spec.name}]: query_prompt: {spec.query_prompt!r}, but [{other.name}] is the same "
+                f"model with {other.query_prompt!r}: {instead}"
+            )
 
 
 def _parse(text: str, file: str) -> dict[str, ModelSpec]:
@@ -57,13 +76,17 @@ def _parse(text: str, file: str) -> dict[str, ModelSpec]:
 
 
 def _pinned(spec: ModelSpec, cache: Path | None) -> ModelSpec:
-    """The spec with the SHA-256 of its weights, if it is of a folder that is there and names none itself."""
-    if cache is None or spec.sha256 or not spec.source.startswith("path:"):
+    """The spec with the SHA-256 of its weights, unless it names one, and a digest of its other files.
+
+    Only a model in a folder that is there is pinned: a hub's commit and a package's version do so already.
+    """
+    if cache is None or not spec.source.startswith("path:"):
         return spec
     folder = Path(spec.source.removeprefix("path:")).expanduser()
     if missing_files(folder):
         return spec
-    return replace(spec, sha256=weights_digest(folder, cache=cache))
+    sha256 = spec.sha256 or weights_digest(folder, cache=cache)
+    return replace(spec, sha256=sha256, revision=pinned_revision(spec.revision, folder))
 
 
 def find_model(name: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:

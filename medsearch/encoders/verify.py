@@ -12,6 +12,15 @@ from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
 
 _MODULES = {"Transformer", "Pooling", "Normalize"}
+_SETTINGS = (
+    "config.json", "config_sentence_transformers.json", "modules.json", "sentence_bert_config.json",
+    "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+)  # fmt: skip
+"""What else in a model's folder its vectors depend on, beside the weights and the settings of its modules."""
+
+FILES_MARK = "+files."
+"""In a pinned revision: behind it comes the digest of the folder's other files."""
+
 _UNLIMITED = 1_000_000  # transformers writes 1e30 where a tokenizer has no limit
 
 
@@ -32,8 +41,23 @@ def weights_digest(folder: Path, *, cache: Path) -> str:
     return digest
 
 
+def files_digest(folder: Path) -> str:
+    """12 hex digits of a SHA-256 over names and bytes of all but the weights that vectors depend on."""
+    digest = hashlib.sha256()
+    for file in (*(folder / name for name in _SETTINGS), *sorted(folder.glob("*/config.json"))):
+        if file.is_file():
+            content = file.read_bytes()
+            digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def pinned_revision(revision: str, folder: Path) -> str:
+    """The revision with the digest of the folder's files behind it, unless it names one already."""
+    return revision if FILES_MARK in revision else f"{revision}{FILES_MARK}{files_digest(folder)}"
+
+
 def verify_weights(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
-    """Refuse weights that are not the pinned ones, and a folder whose own settings contradict the registry.
+    """Refuse weights or other files that are not the pinned ones, and settings that contradict the registry.
 
     Raises:
         ModelUnavailableError: The message names what differs.
@@ -42,6 +66,12 @@ def verify_weights(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
         raise ModelUnavailableError(
             f"model {spec.name!r}: {folder / 'model.safetensors'} is not the pinned file"
             f" (sha256 {found[:12]}…, expected {spec.sha256[:12]}…); install or download it again"
+        )
+    pinned = spec.revision.partition(FILES_MARK)[2]
+    if pinned and spec.source.startswith("path:") and (found := files_digest(folder)) != pinned:
+        raise ModelUnavailableError(
+            f"model {spec.name!r}: the tokenizer or a setting in {folder} is not the pinned one (files"
+            f" {found}, expected {pinned}); if the folder was just written, run the command again"
         )
     for field, stated, wanted in _disagreements(spec, folder):
         raise ModelUnavailableError(

@@ -24,6 +24,9 @@ from medsearch.evaluation.keep import file_name
 FOLDER = "abstention"
 """The folder of a results folder that calibrations are kept in."""
 
+LEAST_SEPARATION = 0.55
+"""A score that separates no better than this is as good as chance: no question should be refused by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -73,6 +76,11 @@ class Calibration:
         """All other corpora's questions together."""
         rates = self.outside.values()
         return Rate(sum(rate.abstained for rate in rates), sum(rate.asked for rate in rates))
+
+    @property
+    def separates(self) -> bool:
+        """Whether the score tells answered questions from those outside, as far as these were measured."""
+        return self.all_outside.asked == 0 or self.separation > LEAST_SEPARATION
 
 
 def conformal_threshold(scores: Sequence[float], error: float) -> float | None:
@@ -153,6 +161,7 @@ def calibration_record(found: Calibration) -> dict[str, Any]:
         "true_rate_range": list(true_rate_range(found.calibrated, found.error)),
         "false": _rate_record(found.false),
         "all_outside": _rate_record(found.all_outside),
+        "separates": found.separates,
         "outside": {corpus: _rate_record(rate) for corpus, rate in found.outside.items()},
     }
 

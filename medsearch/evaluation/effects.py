@@ -1,6 +1,6 @@
 """How large a difference is, and how small a one so many queries could have shown.
 
-Everything here is of strata: the paired differences of one task, or of several whose means are averaged.
+Of strata: the paired differences of one task, or of several whose means are averaged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Strata = Sequence[NDArray[np.float64]]
 class Spread:
     """How far a mean difference is off by chance: its standard error, and the degrees of freedom of that.
 
-    `differing` queries do not tie; only these have a sign that the randomisation test can flip.
+    `differing` queries (or clusters of one query's) do not tie; only these have a sign that the randomisation
+    test can flip.
     """
 
     standard_error: float
@@ -30,15 +31,16 @@ class Spread:
     differing: int
 
 
-def effect_size(strata: Strata) -> float | None:
+def effect_size(strata: Strata, weights: Sequence[float] | None = None) -> float | None:
     """Cohen's d_z: the mean difference in standard deviations of the differences (Cohen 1988).
 
-    Of several tasks the mean of theirs. 0 where no query differs; `None` where it is not finite: all
-    differences are equal but not 0, or there is only one.
+    Of several tasks the mean of theirs, by `weights` of sum 1 where they do not weigh the same. 0 where no
+    query differs; `None` where it is not finite: all differences are equal but not 0, or there is only one.
     """
     sizes = [_effect_size(values) for values in strata]
-    known = [size for size in sizes if size is not None]
-    return sum(known) / len(known) if len(known) == len(sizes) else None
+    shares = weights or [1 / len(sizes)] * len(sizes)
+    known = [share * size for share, size in zip(shares, sizes, strict=True) if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def spread_of(strata: Strata) -> Spread | None:
@@ -49,14 +51,23 @@ def spread_of(strata: Strata) -> Spread | None:
     """
     if any(len(values) < 2 for values in strata):
         return None
-    variances = [float(values.var(ddof=1)) / len(values) for values in strata]
-    if math.sqrt(sum(variances)) < TIE:
+    return spread_of_sum([values / len(strata) for values in strata])
+
+
+def spread_of_sum(parts: Strata) -> Spread | None:
+    """The spread of the sum over `parts` of their means; see `Clusters.parts`.
+
+    A part of a single value adds no spread. `None` where none has any.
+    """
+    several = [values for values in parts if len(values) > 1]
+    variances = [float(values.var(ddof=1)) / len(values) for values in several]
+    if math.sqrt(sum(variances)) * len(parts) < TIE:
         return None
     degrees = sum(variances) ** 2 / sum(
-        variance**2 / (len(values) - 1) for variance, values in zip(variances, strata, strict=True)
+        variance**2 / (len(values) - 1) for variance, values in zip(variances, several, strict=True)
     )
-    differing = sum(int(np.count_nonzero(np.abs(values) >= TIE)) for values in strata)
-    return Spread(math.sqrt(sum(variances)) / len(strata), degrees, differing)
+    differing = sum(int(np.count_nonzero(np.abs(values) * len(parts) >= TIE)) for values in parts)
+    return Spread(math.sqrt(sum(variances)), degrees, differing)
 
 
 def smallest_detectable(spread: Spread | None, *, alpha: float, power: float) -> float | None:

@@ -7,8 +7,10 @@ the length that a model was tuned for belongs to it as its weights do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from medsearch.evaluation.guards import (
@@ -30,11 +32,14 @@ UNCHECKED = "fairness not checked"
 NOTED = ("pooling", "max_tokens", "query_prompt", "document_prompt")
 """Fields of a model that can make a difference within one family without any training."""
 
+_CHANGED = "+changes"
+
 
 @dataclass(frozen=True, slots=True)
 class Fairness:
     """What was checked: `equal` is field -> value (or task -> value), `shown` field -> values of A and B.
 
+    Of a side whose value differs between tasks, `shown` has task -> value in its place.
     `checked` is false where a result does not say how it was made, and the user let that pass.
     """
 
@@ -53,8 +58,8 @@ def fairness_of(pairs: Sequence[Pair], allowed: Allowed) -> Fairness:
     check_pairs(pairs, allowed)
     return Fairness(
         equal=dict(_equal(pairs)),
-        shown=dict(_shown(*pairs[0])),
-        notes=tuple(_notes(*pairs[0])),
+        shown=dict(_shown(pairs)),
+        notes=tuple(dict.fromkeys([*_family_notes(pairs), *_revision_notes(pairs)])),
         checked=all(is_known(result) for pair in pairs for result in pair),
     )
 
@@ -63,10 +68,15 @@ def _equal(pairs: Sequence[Pair]) -> Iterator[tuple[str, Any]]:
     """What was found equal: a task's own fields by task, all others once."""
     for field in (*OF_TASK, "documents", "queries"):
         yield field, {a.task: _of_task(a, field) for a, _ in pairs}
-    a, b = pairs[0]
-    for field in must_be_equal(a, b):
+    for field in _equal_everywhere(pairs):
         if field not in OF_TASK:
-            yield field, a.settings.get(field)
+            yield field, _over_tasks({a.task: a.settings.get(field) for a, _ in pairs})
+
+
+def _equal_everywhere(pairs: Sequence[Pair]) -> list[str]:
+    """The settings that had to be equal on every task."""
+    of_each = [must_be_equal(*pair) for pair in pairs]
+    return [field for field in of_each[0] if all(field in fields for fields in of_each)]
 
 
 def _of_task(result: TaskResult, field: str) -> Any:
@@ -74,19 +84,41 @@ def _of_task(result: TaskResult, field: str) -> Any:
     return own.get(field, result.settings.get(field))
 
 
-def _shown(a: TaskResult, b: TaskResult) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    ours, theirs = main_model(a), main_model(b)
+def _over_tasks(values: Mapping[str, Any]) -> Any:
+    """The one value of all tasks, or else task -> value."""
+    first = next(iter(values.values()))
+    return first if all(value == first for value in values.values()) else dict(values)
+
+
+def _shown(pairs: Sequence[Pair]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     for field in MODEL_FIELDS:
-        yield field, (ours.get(field), theirs.get(field))
+        yield field, _of_both(pairs, partial(_of_model, field=field))
+    equal = _equal_everywhere(pairs)
     for field in ("fusion", *OF_ENCODING):
-        if field not in must_be_equal(a, b):
-            yield field, (a.settings.get(field), b.settings.get(field))
-    yield "git_revision", (a.git_revision, b.git_revision)
+        if field not in equal:
+            yield field, _of_both(pairs, partial(_of_task, field=field))
+    yield "git_revision", _of_both(pairs, attrgetter("git_revision"))
 
 
-def _notes(a: TaskResult, b: TaskResult) -> Iterator[str]:
-    ours, theirs = main_model(a), main_model(b)
-    if ours and theirs and family_of(ours) == family_of(theirs) and ours.get("name") != theirs.get("name"):
+def _of_model(result: TaskResult, field: str) -> Any:
+    return main_model(result).get(field)
+
+
+def _of_both(pairs: Sequence[Pair], value_of: Callable[[TaskResult], Any]) -> tuple[Any, Any]:
+    """A value of A and of B over all tasks."""
+    ours, theirs = (_over_tasks({pair[side].task: value_of(pair[side]) for pair in pairs}) for side in (0, 1))
+    return ours, theirs
+
+
+def _family_notes(pairs: Sequence[Pair]) -> Iterator[str]:
+    for a, b in pairs:
+        ours, theirs = main_model(a), main_model(b)
+        if (
+            not (ours and theirs)
+            or family_of(ours) != family_of(theirs)
+            or ours.get("name") == theirs.get("name")
+        ):
+            continue
         for field in NOTED:
             if ours.get(field) != theirs.get(field):
                 values = f"{short_value(ours.get(field))}, {short_value(theirs.get(field))}"
@@ -94,9 +126,36 @@ def _notes(a: TaskResult, b: TaskResult) -> Iterator[str]:
                     f"both are of the family {family_of(ours)} but differ in {field} ({values}): a part of "
                     "the difference may come from that"
                 )
-    if a.git_revision != b.git_revision:
-        revisions = f"{short_value(a.git_revision)}, {short_value(b.git_revision)}"
+
+
+def _revision_notes(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Notes on results that may be of different code: A beside B, and either over its tasks."""
+    results = [result for pair in pairs for result in pair]
+    if len({result.git_revision for result in results}) > 1:
         yield (
-            f"made by different revisions of medsearch ({revisions}): evaluate both again if what changed "
-            "between them could change scores"
+            f"made by different revisions of medsearch ({_revisions(pairs)}): evaluate both again if what "
+            "changed between them could change scores"
         )
+    changed = [result for result in results if result.git_revision.endswith(_CHANGED)]
+    if len(changed) > 1:
+        revisions = ", ".join(dict.fromkeys(_revision(result) for result in changed))
+        yield (
+            f"made by code that was changed and not committed ({revisions}): it may have been different code "
+            "although the revision is the same; commit, and evaluate both again to be sure"
+        )
+
+
+def _revisions(pairs: Sequence[Pair]) -> str:
+    """Those of A and of B; where a side has several, which made what."""
+    if len({(a.git_revision, b.git_revision) for a, b in pairs}) == 1:
+        return ", ".join(map(_revision, pairs[0]))
+    made: dict[str, list[str]] = {}
+    for letter, side in zip("AB", zip(*pairs, strict=True), strict=True):
+        for result in side:
+            made.setdefault(_revision(result), []).append(f"{letter} on {result.task}")
+    return "; ".join(f"{revision}: {', '.join(what)}" for revision, what in made.items())
+
+
+def _revision(result: TaskResult) -> str:
+    commit, plus, changed = result.git_revision.partition("+")
+    return f"{short_value(commit)}{plus}{changed}"

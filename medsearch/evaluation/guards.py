@@ -1,21 +1,30 @@
 """What must be equal before the difference of two results may be called the models'.
 
 Per task, A and B must have searched the same documents for the same queries by the same judgements, cut,
-encoded and searched alike, and neither may lack the query prompt that its entry declares. Over its tasks, a
-retriever must be one and the same. What belongs to a model (its revision, length, pooling, prompts) may
-differ: see `fairness`, which shows it.
+encoded and searched alike, and neither may lack the query prompt that its entry declares, or any entry of the
+same weights. Over its tasks, a retriever must be one and the same. What belongs to a model (its revision,
+length, pooling, prompts) may differ: see `fairness`, which shows it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from medsearch.errors import MedsearchError
+from medsearch.evaluation.completeness import Lack, first_lack, impossible_score
 from medsearch.evaluation.results import TaskResult
-from medsearch.evaluation.used_models import Spec, is_dense, models_of, prompt_left_out
+from medsearch.evaluation.used_models import (
+    PromptLeftOut,
+    Spec,
+    declared_models,
+    is_dense,
+    models_of,
+    prompt_left_out,
+)
+from medsearch.types import ModelSpec
 
 OF_TASK = ("corpus_hash", "queries_hash", "qrels_hash", "ignore_identical_ids")
 """Settings that are a task's own."""
@@ -43,11 +52,13 @@ class UnfairError(MedsearchError):
 class Allowed:
     """What the user allowed: results that do not say how they were made, and prompts left out on purpose.
 
-    `no_prompt` names the retrievers that say by their name that they were run without.
+    `no_prompt` names the retrievers that say by their name that they were run without. `registry` are the
+    entries of today, so that a prompt is missed under whatever name the weights were run.
     """
 
     unchecked: bool = False
     no_prompt: frozenset[str] = frozenset()
+    registry: tuple[ModelSpec, ...] = ()
 
 
 def check_pairs(pairs: Sequence[Pair], allowed: Allowed) -> None:
@@ -56,10 +67,13 @@ def check_pairs(pairs: Sequence[Pair], allowed: Allowed) -> None:
     Raises:
         UnfairError: naming task, retriever and the first field for which they cannot be compared.
     """
+    entries = [asdict(spec) for spec in allowed.registry]
     for pair in pairs:
+        known = [*entries, *(spec for result in pair for spec in declared_models(result))]
         for result in pair:
+            check_scores(result)
             _check_known(result, allowed)
-            _check_prompt(result, allowed)
+            _check_prompt(result, allowed, known)
         _check_pair(*pair, allowed)
     for side in zip(*pairs, strict=True):
         _check_same_retriever(side, allowed)
@@ -89,40 +103,61 @@ def _several(first: TaskResult, other: TaskResult, how: str) -> UnfairError:
 
 def is_known(result: TaskResult) -> bool:
     """Whether a result says all that has to be known of how it was made."""
-    return _absent(result) is None
+    return first_lack(result) is None
 
 
-def _absent(result: TaskResult) -> str | None:
-    """The first setting that a result lacks."""
-    if not models_of(result):
-        return "models"
-    wanted = (*OF_TASK, *OF_RUN, *OF_ENCODING, "declared_query_prompts")
-    return next((field for field in wanted if field not in result.settings), None)
+def check_scores(result: TaskResult) -> None:
+    """Make sure that every score can be one.
+
+    Raises:
+        UnfairError: one is not a number from 0 to 1; the message names file, query and measure.
+    """
+    found = impossible_score(result)
+    if found is not None:
+        query_id, measure, score = found
+        raise UnfairError(
+            f"{result.task}: the result of {result.retriever} gives query {short_value(query_id)} a "
+            f"{measure} of {score:g}, which is not a number from 0 to 1 ({result.file}): evaluate it again"
+        )
 
 
 def _check_known(result: TaskResult, allowed: Allowed) -> None:
-    absent = _absent(result)
-    if allowed.unchecked or absent is None:
+    lack = first_lack(result)
+    if allowed.unchecked or lack is None:
         return
-    why = "it was made from a run file" if "run" in result.settings else "it is of an older medsearch"
     raise UnfairError(
-        f"{result.task}: the result of {result.retriever} does not say {absent} ({why}: {result.file}), so "
-        "fairness cannot be checked: evaluate the model itself, or add --unchecked"
+        f"{result.task}: the result of {result.retriever} {_said(lack, result)}, so fairness cannot be "
+        "checked: evaluate the model itself, or add --unchecked"
     )
 
 
-def _check_prompt(result: TaskResult, allowed: Allowed) -> None:
-    left_out = prompt_left_out(result)
+def _said(lack: Lack, result: TaskResult) -> str:
+    if not lack.absent:
+        return f"says {lack.field} as {short_value(lack.value)}, which is not {lack.due} ({result.file})"
+    why = "it was made from a run file" if "run" in result.settings else "it is of an older medsearch"
+    return f"does not say {lack.field} ({why}: {result.file})"
+
+
+def _check_prompt(result: TaskResult, allowed: Allowed, known: Sequence[Spec]) -> None:
+    left_out = prompt_left_out(result, known)
     if left_out is None or result.retriever in allowed.no_prompt:
         return
-    model, declared, used = left_out
-    instead = f"behind {short_value(used)} and not " if used else "without "
-    again = result.retriever.partition("@")[0]  # without the @no-prompt it may have
+    instead = f"behind {short_value(left_out.used)} and not " if left_out.used else "without "
+    again, whose = _under_its_prompt(result, left_out)
     raise UnfairError(
-        f"{result.task}: {model} was run {instead}its query prompt {short_value(declared)} (query_prompt): "
-        f"run `medsearch evaluate {result.corpus} --split {result.split} --models {again} --out "
-        f"{result.file.parent}` and compare {again}; --with-and-without-prompt shows what it is worth"
+        f"{result.task}: {left_out.model} was run {instead}its query prompt "
+        f"{short_value(left_out.declared)} (query_prompt{whose}): run `medsearch evaluate {result.corpus} "
+        f"--split {result.split} --models {again} --out {result.file.parent}` and compare {again}; "
+        "--with-and-without-prompt shows what it is worth"
     )
+
+
+def _under_its_prompt(result: TaskResult, left_out: PromptLeftOut) -> tuple[str, str]:
+    """The retriever to run instead, and whose prompt it is where the entry has another name."""
+    plain = result.retriever.partition("@")[0]  # without the @no-prompt it may have
+    if left_out.entry == left_out.model:
+        return plain, ""
+    return plain.replace(left_out.model, left_out.entry), f" of {left_out.entry}, which is the same model"
 
 
 def _check_pair(a: TaskResult, b: TaskResult, allowed: Allowed) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsearch.errors import MedsearchError
+from medsearch.evaluation.shared_queries import NO_KEYS, Keys, cluster_queries
 from medsearch.evaluation.significance import SEED, TIE
 
 Interval = tuple[float, float]
@@ -46,24 +47,36 @@ def stratified_interval(
     Raises:
         MedsearchError: if there is no task, or one has no value.
     """
+    shared = [np.asarray(values, dtype=np.float64) / len(strata) for values in strata]
+    return interval_of_sum(shared, level=level, resamples=resamples, seed=seed)
+
+
+def interval_of_sum(
+    parts: Sequence[Values], *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED
+) -> Interval:
+    """The BCa bootstrap interval of the sum over `parts` of their means, each part resampled by itself.
+
+    Raises:
+        MedsearchError: if there is no part, or one has no value.
+    """
     from scipy import stats
 
-    arrays = [np.asarray(values, dtype=np.float64) for values in strata]
+    arrays = [np.asarray(values, dtype=np.float64) for values in parts]
     if not arrays or not all(len(array) for array in arrays):
         raise MedsearchError("there are no scores to make an interval of")
-    spread = [array for array in arrays if np.ptp(array) > TIE]
-    fixed = sum(float(array.mean()) for array in arrays if np.ptp(array) <= TIE)
+    spread = [array for array in arrays if np.ptp(array) * len(arrays) > TIE]
+    fixed = sum(float(array.mean()) for array in arrays if np.ptp(array) * len(arrays) <= TIE)
     if not spread:
-        return fixed / len(arrays), fixed / len(arrays)
+        return fixed, fixed
 
-    def mean_of_means(*samples: NDArray[np.float64], axis: int) -> Any:
-        mean = sum((sample.mean(axis=axis) for sample in samples), start=fixed) / len(arrays)
+    def sum_of_means(*samples: NDArray[np.float64], axis: int) -> Any:
+        total = sum((sample.mean(axis=axis) for sample in samples), start=fixed)
         # BCa counts resamples below and at the mean that was seen; unrounded, equal means miss each other.
-        return np.round(mean, _DECIMALS)
+        return np.round(total, _DECIMALS)
 
     found = stats.bootstrap(
         spread,
-        mean_of_means,
+        sum_of_means,
         n_resamples=resamples,
         # Of resamples and of jackknife samples alike, so that memory does not grow with the queries.
         batch=max(1, _BLOCK // sum(map(len, spread))),
@@ -83,13 +96,22 @@ def interval_of_mean(scores: Mapping[str, float], *, level: float = LEVEL) -> In
     return interval_of_means({"": scores}, level=level)
 
 
-def interval_of_means(tasks: Mapping[str, Mapping[str, float]], *, level: float = LEVEL) -> Interval:
+def interval_of_means(
+    tasks: Mapping[str, Mapping[str, float]], *, level: float = LEVEL, keys: Keys = NO_KEYS
+) -> Interval:
     """The interval of one retriever's mean over tasks; `tasks` is task -> query_id -> score.
+
+    Tasks weigh as `task_weights` says. Queries that are one by their `keys`, or by their ids over the parts
+    of an mteb task, are drawn together (see `shared_queries`).
 
     Raises:
         MedsearchError: if there is no task, or one has no score.
     """
-    return stratified_interval([in_order(scores) for _, scores in sorted(tasks.items())], level=level)
+    if not tasks or not all(tasks.values()):
+        raise MedsearchError("there are no scores to make an interval of")
+    clusters = cluster_queries({task: sorted(scores) for task, scores in tasks.items()}, keys)
+    values = np.concatenate([in_order(tasks[task]) for task in clusters.order])
+    return interval_of_sum(clusters.parts(values), level=level)
 
 
 def in_order(scores: Mapping[str, float]) -> NDArray[np.float64]:

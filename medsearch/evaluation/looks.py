@@ -7,7 +7,6 @@ stands beside every score. Reading a result that was kept is no look.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,11 @@ from medsearch.errors import MedsearchError
 
 
 class Look(BaseModel):
-    """One evaluation of one retriever on one task. `family` is what its model was made from."""
+    """One evaluation of one retriever on one task. `family` is what its model was made from.
+
+    `qrels_hash` is that of the judgements ("": not known), by which a copy of the task is known; `queries` is
+    0 where only mteb knows how many there are.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,6 +34,7 @@ class Look(BaseModel):
     suite: str
     git_revision: str
     queries: int = Field(ge=0)
+    qrels_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,15 @@ def read_looks(file: Path) -> Ledger:
     return Ledger(tuple(looks), tuple(warnings))
 
 
-def count_looks(looks: Iterable[Look], family: str) -> dict[str, int]:
-    """Task -> how often a model of this family was evaluated on it; each retriever of a run counts."""
-    return dict(Counter(look.task for look in looks if look.family == family))
+def looks_at_task(looks: Iterable[Look], family: str, task: str, qrels_hash: str = "") -> int:
+    """How often a model of this family was evaluated on a task, under its name or with its judgements.
+
+    Each retriever of a run counts; a `qrels_hash` that is "" is that of no other task.
+    """
+    return sum(
+        look.family == family and (look.task == task or (qrels_hash != "" and look.qrels_hash == qrels_hash))
+        for look in looks
+    )
 
 
 @dataclass(frozen=True, slots=True)

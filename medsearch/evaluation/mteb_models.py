@@ -15,6 +15,7 @@ from mteb.types import PromptType
 from mteb.types._metadata import Licenses
 
 from medsearch.errors import MedsearchError
+from medsearch.evaluation.mteb_names import experiment, model_name, model_revision, on_hub
 from medsearch.evaluation.mteb_tasks import documents_of
 from medsearch.protocols import Encoder, Retriever
 from medsearch.types import Document, ModelKind, ModelSpec, Query, Run
@@ -113,9 +114,9 @@ def model_meta(
 
     A hub model goes by its hub name, with what mteb knows of it; any other as "medsearch/NAME". What makes a
     run another than the model's own (no prompt, passages, the graph) becomes mteb's `experiment_kwargs`, so
-    that it is never taken for the model's own result.
+    that it is never taken for the model's own result. See `mteb_names` for entries of one's own.
     """
-    name = _name(retriever, specs)
+    name, said_of_run = model_name(retriever, specs), settings or {}
     spec = specs[0]
     dense = spec.kind is not ModelKind.SPARSE
     known = MODEL_REGISTRY.get(name) or ModelMeta.create_empty()
@@ -123,41 +124,16 @@ def model_meta(
         "loader": None,
         "loader_kwargs": {},
         "name": name,
-        "revision": "+".join(part.revision for part in specs),
+        "revision": model_revision(specs, said_of_run),
         "max_tokens": float(spec.max_tokens) if dense else None,
         "embed_dim": spec.dim if dense else None,
         "license": spec.licence if spec.licence in get_args(Licenses) else known.license,
         "open_weights": True,
         "framework": known.framework or (["ONNX"] if dense else []),
-        "reference": known.reference or (f"https://huggingface.co/{name}" if _on_hub(specs) else None),
+        "reference": known.reference or (f"https://huggingface.co/{name}" if on_hub(specs) else None),
         "similarity_fn_name": ScoringFunction.COSINE if dense and len(specs) == 1 else None,
         "use_instructions": bool(spec.query_prompt or spec.document_prompt),
         "model_type": ["hybrid"] if len(specs) > 1 else ["dense" if dense else "sparse"],
-        "experiment_kwargs": _experiment(specs, settings or {}) or None,
+        "experiment_kwargs": experiment(specs, said_of_run) or None,
     }
     return ModelMeta.model_validate({**known.model_dump(), **said})
-
-
-def _name(retriever: str, specs: Sequence[ModelSpec]) -> str:
-    if _on_hub(specs):
-        return specs[0].source.removeprefix("hub:")
-    return f"medsearch/{retriever.replace(':', '-').replace('/', '-')}"
-
-
-def _on_hub(specs: Sequence[ModelSpec]) -> bool:
-    return len(specs) == 1 and specs[0].source.startswith("hub:")
-
-
-def _experiment(specs: Sequence[ModelSpec], settings: Mapping[str, Any]) -> dict[str, str]:
-    declared = settings.get("declared_query_prompts", {})
-    changes = {
-        f"{spec.name}_query_prompt": spec.query_prompt or "none"
-        for spec in specs
-        if declared.get(spec.name, spec.query_prompt) != spec.query_prompt
-    }
-    passages = settings.get("passages", "whole documents")
-    if passages != "whole documents":
-        changes["passages"] = "-".join(str(value) for value in passages.values())
-    if settings.get("search", "exact") != "exact":
-        changes["search"] = str(settings["search"])
-    return changes

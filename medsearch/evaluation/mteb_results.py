@@ -55,7 +55,7 @@ def save_result(folder: Path, result: TaskResult, meta: ModelMeta) -> Path:
     Raises:
         MedsearchError: if a file in the way is not one of mteb's.
     """
-    file = result_file(folder, result, meta)
+    file = result_file(folder, result.task_name, meta)
     if file.exists():
         result = _merged(_read(file), result)
     ResultCache(folder).save_to_cache(result, meta)
@@ -81,20 +81,37 @@ def _parts(result: TaskResult) -> set[tuple[str, str]]:
     return {(split, row["hf_subset"]) for split, rows in result.scores.items() for row in rows}
 
 
-def result_file(folder: Path, result: TaskResult, meta: ModelMeta) -> Path:
-    """Where mteb keeps this model's results of the task."""
-    return ResultCache(folder).get_task_result_path(result.task_name, meta)
+def result_file(folder: Path, task: str, meta: ModelMeta) -> Path:
+    """Where mteb keeps this model's results of the task that it calls so."""
+    return ResultCache(folder).get_task_result_path(task, meta)
 
 
-def evaluate_with_mteb(task: AbsTask, model: Any, *, keep_in: Path | None = None) -> TaskResult:
+def has_result(folder: Path, task: AbsTask, meta: ModelMeta) -> bool:
+    """Whether mteb has a result there of this task's data, for every split and subset that is asked for.
+
+    Raises:
+        MedsearchError: if a file in the way is not one of mteb's.
+    """
+    file = result_file(folder, task.metadata.name, meta)
+    if not file.exists():
+        return False
+    kept = _read(file)
+    wanted = {(split, subset) for split in task.eval_splits for subset in task.hf_subsets}
+    return kept.dataset_revision == task.metadata.dataset["revision"] and wanted <= _parts(kept)
+
+
+def evaluate_with_mteb(
+    task: AbsTask, model: Any, *, keep_in: Path | None = None, again: bool = False
+) -> TaskResult:
     """`mteb.evaluate`, quietly: the one result.
 
-    With `keep_in` mteb keeps it there, and gives back what it kept before.
+    With `keep_in` mteb keeps it there, and gives back what it kept before unless `again`.
     """
     found = mteb.evaluate(
         model,
         task,
         cache=None if keep_in is None else ResultCache(keep_in),
+        overwrite_strategy="always" if again else "only-missing",
         co2_tracker=False,
         show_progress_bar=False,
         encode_kwargs={"batch_size": 32, "show_progress_bar": False},

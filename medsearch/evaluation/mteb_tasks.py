@@ -16,6 +16,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from medsearch.evaluation.measures import judged_queries
+from medsearch.evaluation.mteb_names import task_name
 from medsearch.types import Collection, Document, Query
 
 SUBSET = "default"
@@ -97,11 +98,6 @@ def local_task(collection: Collection, facts: TaskFacts | None = None) -> AbsTas
     }
     made: type[CollectionTask] = type("LocalTask", (CollectionTask,), attributes)
     return made()
-
-
-def task_name(corpus: str, split: str) -> str:
-    """What mteb knows a corpus and split of ours by, such as "medsearch-covid_faq-en-test"."""
-    return f"medsearch-{corpus.replace('/', '-')}-{split}"
 
 
 def collection_of(task: AbsTask, name: str, subset: str, split: str) -> Collection:

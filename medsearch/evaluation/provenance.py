@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from secrets import token_hex
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,11 +40,16 @@ class TrainingData(_Record):
 
 
 class SelectionTask(_Record):
-    """A split of a corpus, and the hash of its judgements ("" where it is not known)."""
+    """A split of a corpus, and the hash of its judgements ("" where it is not known).
+
+    `query_keys` are hashes of its scored queries' words, one a query (see `evaluate.query_keys`), by which
+    its questions are known in other tasks; none where they are not known.
+    """
 
     corpus: Name
     split: Name
     qrels_hash: str = ""
+    query_keys: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,7 +68,10 @@ class Selection(_Record):
 
 
 class Provenance(_Record):
-    """One trained model's `provenance.json`; `base` is the model it was trained from."""
+    """One trained model's `provenance.json`; `base` is the model it was trained from.
+
+    `weights_sha256` is that of the `model.safetensors` it speaks of ("": not written down).
+    """
 
     # First of the fields, so that of a file in another format this is what is complained of.
     format: Literal[1] = FORMAT
@@ -74,12 +83,24 @@ class Provenance(_Record):
     selection: Selection
     git_revision: str
     created: datetime
+    weights_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+
+    def summary(self) -> dict[str, Any]:
+        """What a result keeps of it, so that a model trained later does not change what is said of it."""
+        return {
+            "model": self.model,
+            "base": self.base,
+            "family": self.family,
+            "candidates": self.selection.candidates,
+            "suite": self.selection.suite,
+            "weights_sha256": self.weights_sha256,
+        }
 
 
 def write_provenance(provenance: Provenance, folder: Path) -> Path:
     """Write `folder`/provenance.json; a reader sees the old file or the new one, never half of one."""
     file = folder / PROVENANCE
-    partial = file.with_name(f"{PROVENANCE}.partial")
+    partial = file.with_name(f"{PROVENANCE}.{token_hex(4)}.partial")
     with partial.open("w", encoding="utf-8") as stream:
         stream.write(provenance.model_dump_json(indent=1) + "\n")
         stream.flush()
@@ -124,7 +145,19 @@ def provenance_of(spec: ModelSpec) -> Provenance | None:
     """The provenance of a model of the registry; `None` where it is not one's own, or has none.
 
     Raises:
-        MedsearchError: as `read_provenance`.
+        MedsearchError: as `read_provenance`; or it is that of other weights than those pinned.
     """
     folder = trained_folder(spec.source)
-    return None if folder is None else read_provenance(folder)
+    provenance = None if folder is None else read_provenance(folder)
+    if folder is not None and provenance is not None and not speaks_of(provenance, spec.sha256):
+        raise MedsearchError(
+            f"{folder / PROVENANCE}: it is of other weights (sha256 {provenance.weights_sha256[:12]}…) than "
+            f"those of {spec.name} ({spec.sha256[:12]}…): put back the weights that it was written for, or "
+            "the provenance of these"
+        )
+    return provenance
+
+
+def speaks_of(provenance: Provenance, sha256: str) -> bool:
+    """Whether it is that of the weights with this SHA-256, as far as both are known ("": not)."""
+    return not sha256 or not provenance.weights_sha256 or provenance.weights_sha256 == sha256

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from medsearch.evaluation.results import TaskResult
+from medsearch.same_weights import same_weights
 
 MODEL_FIELDS = (
     "name", "source", "revision", "sha256", "kind", "pooling", "query_prompt", "document_prompt",
@@ -54,18 +55,46 @@ def same_revisions(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return revisions[0] == revisions[1]
 
 
-def prompt_left_out(result: TaskResult) -> tuple[str, str, str] | None:
-    """(model, declared prompt, used prompt) of the first model that was not used as its entry declares."""
-    declared = result.settings.get("declared_query_prompts")
-    prompts = declared if isinstance(declared, Mapping) else {}
+class PromptLeftOut(NamedTuple):
+    """A `model` of a result that was run behind `used` ("": nothing) and not behind `declared`.
+
+    `entry` is the registry's entry that declares it: the model's own, or one of the same weights.
+    """
+
+    model: str
+    declared: str
+    used: str
+    entry: str
+
+
+def declared_models(result: TaskResult) -> list[Spec]:
+    """The models of a result, each with the query prompt that its entry declared when it was run."""
+    prompts = _declared(result)
+    return [
+        {**spec, "name": name, "query_prompt": prompts.get(name)} for name, spec in models_of(result).items()
+    ]
+
+
+def prompt_left_out(result: TaskResult, known: Iterable[Spec] = ()) -> PromptLeftOut | None:
+    """The first model that was not used as its own entry, or one in `known` of the same weights, declares."""
+    entries = list(known)
     for name, spec in models_of(result).items():
-        wanted, used = str(prompts.get(name) or ""), str(spec.get("query_prompt") or "")
-        if wanted and used != wanted:
-            return name, wanted, used
+        used = str(spec.get("query_prompt") or "")
+        own = str(_declared(result).get(name) or "")
+        if own and used != own:
+            return PromptLeftOut(name, own, used, name)
+        for entry in entries:
+            wanted = str(entry.get("query_prompt") or "")
+            if wanted and used != wanted and same_weights(entry, spec):
+                return PromptLeftOut(name, wanted, used, str(entry.get("name") or name))
     return None
 
 
 def declares_prompt(result: TaskResult) -> bool:
     """Whether the entry of one of its models declares a query prompt."""
+    return any(_declared(result).values())
+
+
+def _declared(result: TaskResult) -> Mapping[str, Any]:
     declared = result.settings.get("declared_query_prompts")
-    return isinstance(declared, Mapping) and any(declared.values())
+    return declared if isinstance(declared, Mapping) else {}

@@ -3,6 +3,9 @@
 The verdict is the randomisation test's after Holm's correction. The interval is of this one comparison, at
 level 1 - alpha and uncorrected, by another method (BCa bootstrap): at the edge the two may disagree, and an
 interval that leaves out 0 is no verdict.
+
+Over several tasks, queries that are one and the same keep their signs together and are drawn together (see
+`shared_queries`), and the parts of one mteb task share one weight (see `task_means`).
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsearch.errors import MedsearchError
-from medsearch.evaluation.effects import Spread, effect_size, smallest_detectable, spread_of
-from medsearch.evaluation.intervals import RESAMPLES, Interval, stratified_interval
+from medsearch.evaluation.effects import Spread, effect_size, smallest_detectable, spread_of_sum
+from medsearch.evaluation.intervals import RESAMPLES, Interval, interval_of_sum
+from medsearch.evaluation.shared_queries import NO_KEYS, Clusters, Keys, cluster_queries
 from medsearch.evaluation.significance import PERMUTATIONS, SEED, TIE, holm, randomisation_test
+from medsearch.evaluation.task_means import task_weights
 
 Scores = Mapping[str, float]
 """query_id -> score of one measure."""
@@ -54,11 +59,14 @@ class PairedComparison:
     """Retriever `b` beside `a` on the same queries; nothing here is corrected for other comparisons.
 
     `a` and `b` are means in [0, 1], `difference` is b - a, `ci` its interval, `p` two-sided, `effect_size`
-    Cohen's d_z (see `effects`). `wins` are the queries where b scores higher. `smallest_detectable` is the
-    difference that the test alone, at alpha without Holm's correction, would find with the stated power.
+    Cohen's d_z (see `effects`). `wins` are the queries where b scores higher. `distinct` is the number of
+    queries with each counted once that several tasks ask. `smallest_detectable` is the difference that the
+    test alone, at alpha without Holm's correction, would find with the stated power; `None` where that is not
+    known, or more than scores of 0 to 1 leave room for.
     """
 
     queries: int
+    distinct: int
     a: float
     b: float
     difference: float
@@ -78,7 +86,7 @@ class JudgedComparison:
 
     `smallest_detectable` is the difference that is found with the stated power whatever the other comparisons
     show: at alpha divided by their number, which is what Holm's first step asks. It is never below the
-    comparison's own.
+    comparison's own; `None` as there.
     """
 
     comparison: PairedComparison
@@ -105,38 +113,42 @@ def compare_scores(a: Scores, b: Scores, procedure: Procedure = USUAL) -> Paired
 
 
 def compare_means(
-    tasks: Mapping[str, tuple[Scores, Scores]], procedure: Procedure = USUAL
+    tasks: Mapping[str, tuple[Scores, Scores]], procedure: Procedure = USUAL, keys: Keys = NO_KEYS
 ) -> PairedComparison:
-    """Compare the means over tasks, each task weighing the same; `tasks` is task -> (scores of a, of b).
+    """Compare the means over tasks; `tasks` is task -> (scores of a, of b), `keys` that of `shared_queries`.
 
-    Signs are flipped for each query of each task, and weigh as much as the query does in the mean; the
-    bootstrap draws queries anew within each task.
+    Each task weighs the same, but the parts of one mteb task share one weight (the mean over mteb tasks of
+    the mean over their parts). Signs are flipped for each distinct query, over all tasks that ask it at once,
+    and weigh as much as the query does in the mean; the bootstrap draws distinct queries anew among those of
+    the same tasks. A query of one task only is drawn within it.
 
     Raises:
         MedsearchError: as `compare_scores`, naming the task, and if there is no task.
     """
     if not tasks:
         raise MedsearchError("there is no task to compare")
-    pairs = [_paired(task, *scores) for task, scores in sorted(tasks.items())]
-    strata = [b - a for a, b in pairs]
+    pairs = {task: _paired(task, *scores) for task, scores in sorted(tasks.items())}
+    clusters = cluster_queries({task: sorted(a) for task, (a, _) in tasks.items()}, keys)
+    strata = [b - a for a, b in pairs.values()]
     joined = np.concatenate(strata)
-    # Of mean 1, because the test takes what is tiny for a tie.
-    weights = np.concatenate([np.full(len(s), len(joined) / (len(strata) * len(s))) for s in strata])
-    resamples, seed = procedure.resamples, procedure.seed
-    spread = spread_of(strata)
+    weights = task_weights(pairs)
+    a, b = (sum(weights[task] * float(pair[side].mean()) for task, pair in pairs.items()) for side in (0, 1))
+    spread = None if any(len(values) < 2 for values in strata) else spread_of_sum(clusters.parts(joined))
+    smallest = smallest_detectable(spread, alpha=procedure.alpha, power=procedure.power)
     return PairedComparison(
         queries=len(joined),
-        a=float(np.mean([a.mean() for a, _ in pairs])),
-        b=float(np.mean([b.mean() for _, b in pairs])),
-        difference=float(np.mean([values.mean() for values in strata])),
-        ci=stratified_interval(strata, level=1 - procedure.alpha, resamples=resamples, seed=seed),
-        p=randomisation_test(joined * weights, permutations=procedure.permutations, seed=seed).p,
-        effect_size=effect_size(strata),
+        distinct=len(clusters),
+        a=a,
+        b=b,
+        difference=float(clusters.sums(joined).sum()),
+        ci=_interval(clusters, joined, procedure),
+        p=_p(clusters, joined, procedure),
+        effect_size=effect_size(strata, list(weights.values())),
         wins=int(np.count_nonzero(joined >= TIE)),
         ties=int(np.count_nonzero(np.abs(joined) < TIE)),
         losses=int(np.count_nonzero(joined <= -TIE)),
         spread=spread,
-        smallest_detectable=smallest_detectable(spread, alpha=procedure.alpha, power=procedure.power),
+        smallest_detectable=_possible(smallest, a),
     )
 
 
@@ -155,8 +167,8 @@ def with_holm(
             comparison=comparison,
             p_holm=corrected[key],
             outcome=_outcome(comparison.difference, corrected[key], procedure.alpha),
-            smallest_detectable=smallest_detectable(
-                comparison.spread, alpha=first_step, power=procedure.power
+            smallest_detectable=_possible(
+                smallest_detectable(comparison.spread, alpha=first_step, power=procedure.power), comparison.a
             ),
         )
         for key, comparison in comparisons.items()
@@ -168,6 +180,7 @@ def comparison_record(judged: JudgedComparison) -> dict[str, Any]:
     comparison = judged.comparison
     return {
         "queries": comparison.queries,
+        "distinct_queries": comparison.distinct,
         "a": comparison.a,
         "b": comparison.b,
         "difference": comparison.difference,
@@ -187,6 +200,24 @@ def _outcome(difference: float, p_holm: float, alpha: float) -> Outcome:
     if p_holm >= alpha:
         return Outcome.NOT_DISTINGUISHABLE
     return Outcome.BETTER if difference > 0 else Outcome.WORSE
+
+
+def _interval(clusters: Clusters, differences: NDArray[np.float64], procedure: Procedure) -> Interval:
+    """The bootstrap interval over clusters."""
+    level, resamples, seed = 1 - procedure.alpha, procedure.resamples, procedure.seed
+    return interval_of_sum(clusters.parts(differences), level=level, resamples=resamples, seed=seed)
+
+
+def _p(clusters: Clusters, differences: NDArray[np.float64], procedure: Procedure) -> float:
+    """The p of the randomisation test, of one sign a cluster."""
+    # Weights of mean 1, because the test takes what is tiny for a tie.
+    values = clusters.sums(differences) * len(differences)
+    return randomisation_test(values, permutations=procedure.permutations, seed=procedure.seed).p
+
+
+def _possible(smallest: float | None, a: float) -> float | None:
+    """`None` for a difference that no retriever beside one of mean `a` can have, up or down."""
+    return None if smallest is None or smallest > max(a, 1 - a) else smallest
 
 
 def _paired(task: str, a: Scores, b: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -37,8 +37,8 @@ STATISTICS: Mapping[ModelKind, str] = {
 class Threshold:
     """A calibrated threshold: `passages` and `model` are digests of what it was calibrated with.
 
-    At most `error` of the questions that the corpus answers score below `threshold`; `None` where `questions`
-    were too few to say so.
+    It is set so that about `error` of questions like those it was calibrated on score below it; `None` where
+    `questions` were too few for that, or where the score does not tell them from questions of other corpora.
     """
 
     threshold: float | None
@@ -70,8 +70,8 @@ class Answerability:
         score, threshold = f"{self.score:.{digits}f}", f"{self.threshold:.{digits}f}"
         return (
             f"Nothing in {self.corpus} seems to answer this: the {self.statistic} is {score}, below "
-            f"{threshold}, which happens for at most {100 * self.error:g} % of the questions that "
-            f"{self.corpus} does answer."
+            f"{threshold}, which is set so that about {100 * self.error:g} % of questions like those it was "
+            "calibrated on would wrongly be refused."
         )
 
 
@@ -136,7 +136,7 @@ class _IdealScore:
 
 
 def answerability(searcher: Searcher, retriever: str, text: str) -> Answerability | None:
-    """How `text` is judged in an index; `None` where no threshold was calibrated for this retriever.
+    """How `text` is judged in an index; `None` where no threshold is kept for this retriever.
 
     Thresholds hold for searches of the whole corpus: do not ask for one with a filter.
 

@@ -10,14 +10,16 @@ from importlib.metadata import version
 from typing import Any
 
 from medsearch.corpora.catalogue import CorpusLocation, fingerprint
+from medsearch.corpora.passages import CUTTING
 from medsearch.evaluation.evaluate import DEPTH
 from medsearch.search.fusion import RRF_K
 from medsearch.search.names import RetrieverName
 from medsearch.search.retrievers import FUSION_DEPTH
-from medsearch.types import Collection, ModelSpec, PassageSettings, Qrels
+from medsearch.types import Collection, ModelKind, ModelSpec, PassageSettings, Qrels
 
 BACKEND = "onnx"
 DTYPE = "float32"
+_RUNTIME = ("onnxruntime", "tokenizers")
 
 
 def shared_conditions(
@@ -48,7 +50,12 @@ def shared_conditions(
 
 
 def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec]) -> dict[str, Any]:
-    """Models as they are used, the query prompts that the registry declares for them, and the fusion."""
+    """Models as they are used, the query prompts that the registry declares for them, and the fusion.
+
+    `software` is what else vectors may depend on: shown, and no reason to refuse a comparison.
+    """
+    dense = any(spec.kind is not ModelKind.SPARSE for spec in name.models)
+    runtime = {package: version(package) for package in _RUNTIME} if dense else {}
     return {
         "models": {spec.name: {**asdict(spec), "parameters": dict(spec.parameters)} for spec in name.models},
         "declared_query_prompts": {
@@ -56,7 +63,20 @@ def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec])
             for spec in name.models
         },
         "fusion": {"method": "rrf", "k": RRF_K, "depth": FUSION_DEPTH} if name.hybrid else None,
+        "software": {"cutting": CUTTING, **runtime},
     }
+
+
+def same_conditions(kept: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a kept result or card has all these conditions, as JSON gives them back.
+
+    One of a medsearch that did not write down its software is taken to be of the same: to make it again for
+    that alone would be a look at a test set.
+    """
+    wanted = json.loads(json.dumps(now))
+    missing = {"software": wanted.get("software")} if "software" not in kept else {}
+    known = {**kept, **missing}
+    return all(key in known and known[key] == value for key, value in wanted.items())
 
 
 def queries_hash(queries: Mapping[str, str]) -> str:

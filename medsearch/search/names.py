@@ -59,8 +59,9 @@ def _without_prompt(name: str, asked: RetrieverName) -> RetrieverName:
 
 
 def models_of(names: str, registry: Mapping[str, ModelSpec]) -> tuple[list[RetrieverName], list[ModelSpec]]:
-    """The retrievers of a comma-separated list, and the distinct models that they need."""
-    retrievers = [parse_retriever(part.strip(), registry) for part in names.split(",") if part.strip()]
+    """The retrievers of a comma-separated list, each once, and the distinct models that they need."""
+    parts = dict.fromkeys(part.strip() for part in names.split(",") if part.strip())
+    retrievers = [parse_retriever(part, registry) for part in parts]
     if not retrievers:
         raise UsageError("name at least one retriever, such as minilm, bm25 or hybrid:minilm")
     models = {spec.name: spec for retriever in retrievers for spec in retriever.models}

@@ -51,7 +51,7 @@ class CalibrationRequest:
     """What to calibrate: retrievers on the queries of one split, for a rate of false refusals of `error`.
 
     With `report` all of the split calibrates and the test split measures, else one half each. `index` judges
-    as the page searches (its passages, the graph) and keeps the thresholds in the index.
+    as the page searches (its passages, the graph) and keeps in the index the thresholds that tell anything.
     """
 
     location: CorpusLocation
@@ -101,7 +101,9 @@ def default_split(location: CorpusLocation) -> str:
 def calibrate(
     request: CalibrationRequest, settings: Settings, registry: Mapping[str, ModelSpec], progress: Progress
 ) -> list[Calibration]:
-    """A calibration for each retriever; with `request.index` the thresholds are kept in the index too.
+    """A calibration for each retriever; with `request.index` the index keeps the thresholds too.
+
+    Of a score that does not separate (`Calibration.separates`) none is kept, and an older one is forgotten.
 
     Raises:
         UsageError: if the error rate is none, there are fewer than two queries, or a split is missing.
@@ -120,7 +122,7 @@ def calibrate(
         judged = judged_by(name)
         retriever = work.retriever(judged, bench, queries)
         made.append(_calibration(name, retriever, queries, bench, request))
-        thresholds[judged.name] = _threshold(made[-1], judged, retriever.reader.manifest)
+        thresholds[judged.name] = _served(made[-1], judged, retriever.reader.manifest)
         work.note_looks(name, queries)
     if request.index:
         keep_thresholds(index_folder(request.location.name, settings), thresholds)
@@ -187,8 +189,8 @@ def _answerable(collection: Collection) -> list[Query]:
     found = [query for query in collection.queries if query.query_id in judged]
     if len(found) < 2:
         raise UsageError(
-            f"{collection.name}:{collection.split} has {len(found)} queries with a relevant document: "
-            "at least two are needed, one to calibrate and one to measure"
+            f"{collection.name}:{collection.split} has {'one query' if found else 'no query'} with a "
+            "relevant document: at least two are needed, one to calibrate and one to measure"
         )
     return found
 
@@ -245,6 +247,8 @@ def _settings_of(
     }
 
 
-def _threshold(found: Calibration, name: RetrieverName, manifest: Manifest) -> Threshold:
+def _served(found: Calibration, name: RetrieverName, manifest: Manifest) -> Threshold:
+    """What searches go by: no threshold on a score that tells nothing."""
+    threshold = found.threshold if found.separates else None
     digest = model_digest(name.models[0], manifest)
-    return Threshold(found.threshold, found.error, found.calibrated, manifest.passages, digest)
+    return Threshold(threshold, found.error, found.calibrated, manifest.passages, digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import fmean
+from statistics import fmean, median
 
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.intervals import Interval, bootstrap_interval
@@ -97,10 +97,15 @@ class Disagreements:
         return tuple(_group(split, name, found) for name, found in self.grouped(split).items())
 
     def grouped(self, split: Split) -> dict[str, list[Disagreement]]:
-        """Group -> its queries, in the order that they have here."""
+        """Group -> its queries, in the order that they have here.
+
+        Words are rare as against the other queries: those above the median of `rarity` have rarer words. A
+        fixed share of the documents would split nothing where queries are long or documents few.
+        """
+        middle = median(one.traits.rarity for one in self.queries) if self.queries else 0.0
         found: dict[str, list[Disagreement]] = {}
         for one in self.queries:
-            found.setdefault(_group_of(one.traits, split), []).append(one)
+            found.setdefault(_group_of(one.traits, split, middle), []).append(one)
         return {name: found[name] for name in sorted(found)}
 
 
@@ -154,14 +159,14 @@ def _weight(rank: int | None) -> float:
     return 0.0 if rank is None else PERSISTENCE ** (rank - 1)
 
 
-def _group_of(traits: QueryTraits, split: Split) -> str:
+def _group_of(traits: QueryTraits, split: Split, middle: float) -> str:
     match split:
         case Split.KIND:
             return traits.kind
         case Split.LENGTH:
             return traits.length
         case Split.RARE:
-            return "with rare words" if traits.rare else "without rare words"
+            return "of rarer words" if traits.rarity > middle else "of commoner words"
         case Split.NEGATION:
             return "with negation" if traits.negation else "without negation"
 

@@ -20,10 +20,13 @@ def find_pair(results: Sequence[TaskResult], a: str, b: str, task: str | None) -
     """The results of two retrievers on a task; where they share only one, it need not be named.
 
     Raises:
-        UsageError: if a retriever or the task is not there, or they share several and none is named.
+        UsageError: if both are one retriever, one or the task is not there, or they share several tasks and
+            none is named.
         UnfairError: if a retriever has several results on the task that differ.
         MedsearchError: if they have no task in common.
     """
+    if a == b:
+        raise UsageError(f"--a and --b are both {a}: it ranks as it does itself; name two retrievers")
     pairs = pair_results(results, a, b, [task] if task else []).pairs
     if len(pairs) > 1:
         raise UsageError(f"name a task with --task: {', '.join(pairs)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from medsearch.evaluation.stress import StressCard
 from medsearch.evaluation.stress_cards import read_cards, write_card
 from medsearch.evaluation.stress_pairs import StressSet, find_stress_folder, read_stress_set
 from medsearch.protocols import Progress
-from medsearch.search.conditions import retriever_conditions
+from medsearch.search.conditions import retriever_conditions, same_conditions
 from medsearch.search.names import RetrieverName
 from medsearch.settings import Settings
 from medsearch.types import ModelSpec
@@ -53,5 +52,4 @@ def _is_current(
 ) -> bool:
     if card is None or card.settings.get("data_hash") != stress.data_hash:
         return False
-    now = json.loads(json.dumps(retriever_conditions(name, registry)))
-    return all(card.settings.get(key) == value for key, value in now.items())
+    return same_conditions(card.settings, retriever_conditions(name, registry))

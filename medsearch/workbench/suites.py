@@ -15,6 +15,7 @@ from medsearch.errors import UsageError
 HUB = "mteb:"
 """Before a task's name: mteb loads it from the model hub and runs it."""
 
+_ONLY_SUBSET = "/default"
 _ENDING = ".toml"
 _KEYS = ("description", "role", "tasks")
 
@@ -37,6 +38,13 @@ class SuiteTask:
     def name(self) -> str:
         """What the task is called: "CORPUS:SPLIT"."""
         return f"{self.corpus}:{self.split}"
+
+    @property
+    def canonical(self) -> SuiteTask:
+        """The same task under its one name: of a hub task "mteb:NAME" and not "mteb:NAME/default"."""
+        if not self.corpus.startswith(HUB):
+            return self
+        return SuiteTask(self.corpus.removesuffix(_ONLY_SUBSET), self.split)
 
     @property
     def hub_task(self) -> str | None:
@@ -89,8 +97,14 @@ def load_suite(name: str) -> Suite:
 
 def reported_tasks() -> frozenset[str]:
     """Names of the tasks that a bundled suite reports on; to run one is a look at a test set."""
+    return frozenset(task.name for task in tasks_reported_on())
+
+
+def tasks_reported_on() -> tuple[SuiteTask, ...]:
+    """The tasks of all bundled suites to report on, each once."""
     suites = [load_suite(name) for name in suite_names()]
-    return frozenset(task.name for suite in suites if suite.role is SuiteRole.REPORT for task in suite.tasks)
+    reported = [task for suite in suites if suite.role is SuiteRole.REPORT for task in suite.tasks]
+    return tuple(dict.fromkeys(reported))
 
 
 def parse_suite(text: str, *, name: str, file: str) -> Suite:
@@ -129,7 +143,7 @@ def parse_task(text: object, *, file: str) -> SuiteTask:
     corpus, colon, split = text.rpartition(":") if isinstance(text, str) else ("", "", "")
     if not (corpus and colon and split) or corpus == HUB.removesuffix(":"):  # "mteb:NAME" lacks its split
         raise UsageError(f'{file}: tasks: {text!r} is not "CORPUS:SPLIT", such as "my_corpus:test"')
-    return SuiteTask(corpus, split)
+    return SuiteTask(corpus, split).canonical
 
 
 def _bundled() -> Traversable:

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pytest
-from calibration_material import QUESTIONS, write_both
+from calibration_material import QUESTIONS, write_both, write_corpus
 
 from medsearch.cli import calibrate as command
 from medsearch.cli.main import main
@@ -38,7 +38,7 @@ def test_the_table_has_thresholds_and_both_rates_with_intervals(
     assert command.run(asked("--models", "bm25")) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(
-        "clinic: calibrated on 30 questions (half of dev) for at most 5 % false refusals, measured on 30 "
+        "clinic: calibrated on 30 questions (half of dev) for about 5 % false refusals, measured on 30 "
         "(the other half of dev) and on 60 of other corpora\n"
     )
     [row] = [line.split("  ") for line in printed.splitlines() if line.startswith("bm25 ")]
@@ -49,7 +49,28 @@ def test_the_table_has_thresholds_and_both_rates_with_intervals(
     [other] = [line for line in printed.splitlines() if line.startswith("other ")]
     assert other.split("  ")[-1] == "100.0 % [94.0\N{EN DASH}100.0]"
     assert "With 30 questions the true rate of false refusals is between 0.1 % and 11.6 %" in printed
-    assert "what is refused of them is a lower bound" in " ".join(printed.split())
+    told = " ".join(printed.split())
+    assert "what is refused of them is a lower bound" in told
+    assert "would wrongly be refused (split conformal): this holds on average over calibrations" in told
+    assert "at most" not in told
+    assert "Warning" not in told
+
+
+def test_a_score_that_tells_nothing_is_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that the other corpus asks are words of this one in order, so that they score no worse."""
+    echo = {f"q{n}": f"angina of the heart, note {n}" for n in range(0, 24, 4)}
+    write_corpus(folder / "data" / "echo", {"d0": "tooth"}, echo, {"test": list(echo)})
+    assert command.run(asked("--models", "bm25", "--others", "echo", "--out", str(folder / "out"))) == 0
+    printed = capsys.readouterr().out
+    [row] = [line for line in printed.splitlines() if line.startswith("bm25 ")]
+    assert row.endswith(" (no better than chance)")
+    told = (
+        "Warning: bm25: the score does not tell questions that clinic answers from others (ROC area 55 or "
+        "less), so no threshold is kept for searching."
+    )
+    assert told in " ".join(printed.split())
+    [kept] = read_calibrations(folder / "out")
+    assert not kept.separates
 
 
 def test_json_and_what_out_keeps_are_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +90,7 @@ def test_json_and_what_out_keeps_are_the_same(folder: Path, capsys: pytest.Captu
 def test_too_few_questions_are_said_in_plain_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run(asked("--models", "bm25", "--error", "0.01")) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "No threshold can be stated: 1 % needs at least 99 questions and there are 30" in printed
+    assert "No threshold can be stated: 1 % needs at least 99 questions, of which there are 30" in printed
     assert "bm25 share of the best possible score none 0.0 %" in printed
 
 

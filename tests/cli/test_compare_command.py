@@ -53,16 +53,69 @@ def test_tables_and_sentences_say_what_json_says_in_numbers(
     assert f"{100 * row['a']:.1f}  {100 * row['b']:.1f}    +10.0  +10.0 to +10.0" in out
     assert (
         "covid_faq/en:test: prompted is better than mini by 10.0 points (95 % interval of the difference "
-        "10.0 to 10.0, corrected p = 3e-05, 40 queries)."
+        "10.0 to 10.0, corrected p < 0.0001, 40 queries)."
     ) in out
     assert (
         "meqsum:dev: prompted and mini are not distinguishable with 40 queries; they score the same on every "
         "query."
     ) in out
-    assert "p (Holm) is corrected for the 3 comparisons of this table." in out
+    assert (
+        "p (Holm) is corrected for the 3 comparisons of this table, and what B is goes by it; the 95 % "
+        "intervals are not corrected."
+    ) in out
+    assert re.search(r"95 % interval +d_z +p +p \(Holm\)", out)
     assert "left out: own:dev, which only mini has" in out
     assert re.search(r"query_prompt +'' +'query: '\n", out)
     assert "Equal on every task: passages whole documents, search exact, depth 1000" in out
+
+
+def test_tasks_left_out_by_request_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "--tasks", TASKS[1]) == 0
+    out = capsys.readouterr().out
+    assert f"left out by request (--tasks): {TASKS[0]}; the correction covers only what is shown here" in out
+    assert run(folder) == 0
+    assert "by request" not in capsys.readouterr().out
+
+
+def test_parts_of_an_mteb_task_are_said_to_share_a_weight(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for subset in ("en", "fr"):
+        for spec in (MINI, PROMPTED):
+            write_result(folder, f"mteb:N/{subset}:all", spec, some_scores(7))
+    assert run(folder) == 0
+    out = capsys.readouterr().out
+    assert "Note: in the mean, parts of one mteb task share one weight: the 2 parts of mteb:N." in out
+    assert "160 queries (120 different ones)" in out
+
+
+def test_a_revision_that_differs_on_the_second_task_is_noted_and_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(folder / "meqsum.dev.mini.json", "git_revision", to="f" * 40)
+    assert run(folder) == 0
+    out = capsys.readouterr().out
+    assert "note: made by different revisions of medsearch (" in out
+    assert f"abc (covid_faq/en:test); {'f' * 40} (meqsum:dev)" in out
+
+
+def test_a_prompt_left_out_under_a_second_name_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = replace(PROMPTED, name="mine-np", query_prompt="")
+    write_result(folder, TASKS[0], bare, some_scores(0))
+    assert run(folder, a="mine-np", b="prompted") == 1
+    assert "mine-np was run without its query prompt" in capsys.readouterr().err
+    models = folder.parent / "models.toml"
+    models.write_text(
+        f'[asked]\nsource = "{bare.source}"\nrevision = "{bare.revision}"\nkind = "dense"\npooling = "mean"\n'
+        'max_tokens = 64\ndim = 5\nlicence = "mit"\nquery_prompt = "ask: "\n'
+    )
+    monkeypatch.setenv("MEDSEARCH_MODELS", str(models))
+    assert run(folder, b="mine-np") == 1
+    assert (
+        "its query prompt 'ask: ' (query_prompt of asked, which is the same model)" in capsys.readouterr().err
+    )
 
 
 def test_a_forced_score_is_marked_in_every_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +162,7 @@ def test_the_worth_of_a_prompt_and_the_queries_seen_in_training_have_tables_of_t
     assert "--models prompted@no-prompt --out" in out
     assert "(for meqsum:dev)" in out
     assert "Without the queries that were seen in training (covid_faq/en:test: 1; by prompted.json):" in out
-    assert "corrected p = 3e-05, 39 queries)" in out
+    assert "corrected p < 0.0001, 39 queries)" in out
     assert "meqsum:dev: a contamination report (prompted.json) does not cover it" in out
     assert run(folder, "--with-and-without-prompt", a="mini", b="mini2") == 2
 

@@ -11,6 +11,8 @@ from disagreement_material import write_corpus, write_results
 
 from medsearch.cli import disagreements as command
 from medsearch.errors import UsageError
+from medsearch.evaluation.stress import Outcome, StressCard
+from medsearch.evaluation.stress_cards import write_card
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_one_split_lists_the_queries_of_each_group(results: Path, capsys: pytest
     shown = capsys.readouterr().out
     headed = [line for line in shown.splitlines() if line.startswith("===") or "RBO 0." in line]
     assert [line.split("   ")[0].strip() for line in headed] == [
-        "=== with negation: 1 queries",
+        "=== with negation: 1 query",
         "1. q-swap",
         "=== without negation: 2 queries",
         "1. q-none",
@@ -71,6 +73,7 @@ def test_json_in_a_stable_shape(results: Path, capsys: pytest.CaptureFixture[str
         3,
     )
     assert record["marks"] == {"first": [], "other": ["forced"]}
+    assert record["stress"] == {}
     [group, *_] = record["groups"]["kind"]
     assert group == {
         "split": "kind",
@@ -84,8 +87,8 @@ def test_json_in_a_stable_shape(results: Path, capsys: pytest.CaptureFixture[str
     }
     first = record["disagreements"][0]
     assert list(first) == [
-        *("query_id", "query", "rbo", "a", "b", "difference", "kind", "words", "rare", "negation"),
-        *("length", "moved"),
+        *("query_id", "query", "rbo", "a", "b", "difference", "kind", "words", "rarity", "rare"),
+        *("negation", "length", "moved"),
     ]
     assert first["moved"][0] == {
         "doc_id": "d2",
@@ -99,6 +102,38 @@ def test_json_in_a_stable_shape(results: Path, capsys: pytest.CaptureFixture[str
     record = json.loads(capsys.readouterr().out)
     assert set(record["groups"]) == {"kind", "length", "rare", "negation"}
     assert "text" not in record["disagreements"][0]["moved"][0]
+
+
+def test_stress_cards_of_the_folder_stand_beside_the_names(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = {"negation": {"n1": Outcome.PASSED, "n2": Outcome.FAILED}}
+    write_card(StressCard("other", outcomes, {}, "abc", "2026-01-01"), results)
+    assert command.run(asked(results)) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("tiny:test, 3 queries: first beside\nother [forced] (stress 50 % [")
+    assert command.run(asked(results, "--json")) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert list(record["stress"]) == ["other"]
+    assert record["stress"]["other"].startswith("stress 50 % [")
+
+
+def test_of_many_rare_words_the_first_are_shown(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queries = tmp_path / "data" / "tiny" / "queries.jsonl"
+    many = " ".join(f"rare{letter}" for letter in "abcdefghij")
+    queries.write_text(queries.read_text("utf-8").replace("sarcoidosis", many), encoding="utf-8")
+    assert command.run(asked(results, "--first", "1")) == 0
+    assert "11 words · rare: rarea, rareb, rarec, rared, raree, raref, rareg, rareh and 2 more\n" in (
+        capsys.readouterr().out
+    )
+
+
+def test_one_retriever_beside_itself_is_refused(results: Path) -> None:
+    with pytest.raises(UsageError, match=r"--a and --b are both first: .*; name two retrievers") as refused:
+        command.run(asked(results, "--b", "first"))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_hostile_text_cannot_steer_the_terminal(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from medsearch.encoders.onnx_cache import export_key
 from medsearch.encoders.registry import Backend, find_model, load_encoder, load_registry
+from medsearch.encoders.verify import verify_weights
 from medsearch.errors import ModelUnavailableError, UsageError
-from medsearch.types import ModelKind, Pooling
+from medsearch.types import ModelKind, ModelSpec, Pooling
 
 GOOD = {
     "source": '"path:models/mine"',
@@ -169,3 +171,34 @@ def test_a_model_in_a_folder_is_pinned_to_the_weights_that_lie_there_now(tmp_pat
         assert pins[-1].sha256 == hashlib.sha256(weights).hexdigest()
     assert pins[0].of_vectors != pins[1].of_vectors
     assert load_registry(file)["mine"].sha256 == ""
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json"])
+def test_what_else_determines_the_vectors_of_a_folder_is_pinned_too(tmp_path: Path, file: str) -> None:
+    folder = tmp_path / "mine"
+    (folder / "1_Pooling").mkdir(parents=True)
+    for name in (
+        "config.json",
+        "tokenizer.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "model.safetensors",
+    ):
+        (folder / name).write_text("{}")
+    entries = written(tmp_path, GOOD | {"source": f'"path:{folder}"'})
+
+    def pinned() -> ModelSpec:
+        return load_registry(entries, cache=tmp_path / "cache")["mine"]
+
+    before = pinned()
+    (folder / "provenance.json").write_text("{}")
+    assert pinned() == before, "provenance changes no vector"
+    (folder / file).write_text('{"changed": 1}')
+    after = pinned()
+    assert after.sha256 == before.sha256
+    assert after.of_vectors != before.of_vectors
+    assert export_key(after, cache=tmp_path) != export_key(before, cache=tmp_path)
+    with pytest.raises(
+        ModelUnavailableError, match=r"'mine': the tokenizer or a setting in .* is not the pinned one"
+    ):
+        verify_weights(before, folder, cache=tmp_path / "cache")

@@ -158,9 +158,22 @@ def test_what_is_kept_is_read_again_and_has_what_follows_from_it(tmp_path: Path)
     record = json.loads(file.read_text("utf-8"))
     assert record == json.loads(json.dumps(calibration_record(FOUND)))
     assert record["all_outside"]["abstained"] == 113
+    assert record["separates"] is True
     assert record["all_outside"]["share"] == pytest.approx(113 / 120)
     assert record["false"]["interval"] == list(Rate(11, 149).interval)
     assert (record["needed"], record["true_rate_range"]) == (19, list(true_rate_range(149, 0.05)))
+
+
+@pytest.mark.parametrize(
+    ("area", "tells"), [(0.978, True), (0.551, True), (0.55, False), (0.5, False), (0.337, False)]
+)
+def test_an_area_of_55_or_less_tells_nothing_unless_nothing_was_asked_outside(
+    area: float, tells: bool
+) -> None:
+    found = replace(FOUND, separation=area)
+    assert found.separates is tells
+    assert calibration_record(found)["separates"] is tells
+    assert replace(found, outside={}).separates
 
 
 def test_a_calibration_without_a_threshold_and_others_are_kept_beside_it(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from compare_material import (
     write_result,
 )
 
-from medsearch.evaluation.fairness import fairness_of
+from medsearch.evaluation.fairness import Fairness, fairness_of
 from medsearch.evaluation.guards import Allowed, Pair, UnfairError, one_result
 from medsearch.evaluation.results import TaskResult
 from medsearch.types import ModelSpec
@@ -176,7 +176,7 @@ def test_hybrids_must_fuse_alike_and_share_their_bm25(tmp_path: Path) -> None:
         (("settings", "models", "mini", "revision"), "9" * 40, "revision of mini"),
         (("settings", "models", "mini", "pooling"), "cls", "pooling of mini"),
         (("settings", "models", "mini", "document_prompt"), "d", "document_prompt of mini"),
-        (("settings", "models", "mini", "max_tokens"), ..., "max_tokens of mini"),
+        (("settings", "models", "mini", "max_tokens"), 9, "max_tokens of mini"),
         (("settings", "dtype"), "float16", "dtype"),
         (("settings", "search"), "approximate", "search"),
     ],
@@ -252,6 +252,63 @@ def test_of_two_results_of_one_retriever_equal_copies_are_one_and_others_are_ref
         f"{TASK}: mini has two results that differ in revision of mini (111111111111, 999999999999): "
         f"covid_faq--en.test.mini.json and covid_faq--en.test.mini.2.json in {tmp_path}; keep one of them"
     )
+
+
+@pytest.mark.parametrize("changed", [{}, {"source": "path:copy", "sha256": "a" * 64}])
+def test_a_prompt_left_out_under_a_second_name_of_the_same_weights_is_refused(
+    tmp_path: Path, changed: dict[str, str]
+) -> None:
+    prompted = replace(PROMPTED, sha256="a" * 64) if changed else PROMPTED
+    bare = replace(PROMPTED, name="mine-np", query_prompt="", **changed)
+    a, b = read(result(tmp_path, bare)), read(result(tmp_path, prompted))
+    for pair in ((a, b), (b, a)):  # what the other result says of these weights is enough
+        assert refused(pair, allowed=Allowed(unchecked=True)) == (
+            f"{TASK}: mine-np was run without its query prompt 'query: ' (query_prompt of prompted, which is "
+            f"the same model): run `medsearch evaluate covid_faq/en --split test --models prompted --out "
+            f"{tmp_path}` and compare prompted; --with-and-without-prompt shows what it is worth"
+        )
+    other = read(result(tmp_path, MINI))
+    assert fairness_of([(other, a)], PLAIN).checked  # nothing says that there is a prompt
+    assert "query_prompt of prompted" in refused((other, a), allowed=Allowed(registry=(prompted, MINI)))
+    hybrid_bare = read(hybrid(tmp_path, bare))
+    said = refused((other, hybrid_bare), allowed=Allowed(registry=(prompted,)))
+    assert "--models hybrid:prompted --out" in said
+    # A prompt of its own is not that of the entry either.
+    own = read(result(tmp_path, replace(bare, query_prompt="q")))
+    assert "mine-np was run behind 'q' and not its query prompt 'query: '" in refused((own, b))
+
+
+def test_notes_and_shown_fields_are_of_all_tasks(tmp_path: Path) -> None:
+    pairs = [(result(tmp_path, MINI, task), result(tmp_path, BM25, task)) for task in (TASK, OTHER)]
+
+    def fairness() -> Fairness:
+        return fairness_of([(read(a), read(b)) for a, b in pairs], PLAIN)
+
+    assert fairness().notes == ()
+    change(pairs[1][1], "git_revision", to="0" * 40)
+    [note] = fairness().notes
+    assert note == (
+        f"made by different revisions of medsearch ('abc': A on {TASK}, A on {OTHER}, B on {TASK}; "
+        f"000000000000: B on {OTHER}): evaluate both again if what changed between them could change scores"
+    )
+    assert fairness().shown["git_revision"] == ("abc", {TASK: "abc", OTHER: "0" * 40})
+    change(pairs[1][0], "git_revision", to="0" * 40)  # A and B alike, but not over the tasks
+    assert fairness().notes[0].startswith("made by different revisions of medsearch (")
+    change(pairs[1][1], "settings", "models", "bm25", "licence", to="other")
+    assert fairness().shown["licence"] == ("none", {TASK: "apache-2.0", OTHER: "other"})
+
+
+def test_two_results_of_changed_code_are_noted_as_possibly_different_code(tmp_path: Path) -> None:
+    a, b = result(tmp_path, MINI), result(tmp_path, BM25)
+    for file in (a, b):
+        change(file, "git_revision", to="0" * 40 + "+changes")
+    [note] = fairness_of([(read(a), read(b))], PLAIN).notes
+    assert note.startswith(
+        "made by code that was changed and not committed (000000000000+changes): it may have"
+    )
+    change(a, "git_revision", to="0" * 40)
+    [note] = fairness_of([(read(a), read(b))], PLAIN).notes
+    assert "different revisions of medsearch (000000000000, 000000000000+changes)" in note
 
 
 @pytest.mark.parametrize("nonsense", [None, 5, "x", [], {"mini": 5}, {"mini": {"query_prompt": 5}}])

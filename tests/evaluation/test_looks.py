@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from medsearch.errors import MedsearchError
-from medsearch.evaluation.looks import Ledger, Look, count_looks, looks_at, read_looks, record_looks
+from medsearch.evaluation.looks import Ledger, Look, looks_at, looks_at_task, read_looks, record_looks
 
 
 def look(task: str = "medquad:test", *, family: str = "minilm", retriever: str = "minilm") -> Look:
@@ -58,17 +58,24 @@ def test_looks_written_at_the_same_time_are_all_there(tmp_path: Path, kind: str)
     ledger = read_looks(file)
     assert ledger.warnings == ()
     for family in "abcd":
-        assert count_looks(ledger.looks, family) == {f"{number}:test": 2 for number in range(25)}
+        assert [looks_at_task(ledger.looks, family, f"{number}:test") for number in range(25)] == [2] * 25
 
 
 def test_counts_are_of_a_family_and_a_suite_was_seen_as_often_as_its_most_seen_task() -> None:
     looks = [look("a:test"), look("a:test", retriever="hybrid:minilm"), look("b:test"), look(family="bm25")]
-    counts = count_looks(looks, "minilm")
+    counts = {task: looks_at_task(looks, "minilm", task) for task in ("a:test", "b:test")}
     assert counts == {"a:test": 2, "b:test": 1}
-    assert count_looks(looks, "bge") == {}
+    assert looks_at_task(looks, "bge", "a:test") == 0
     assert looks_at(counts, ["a:test", "b:test", "never:test"]) == 2
     assert looks_at(counts, ["b:test"]) == 1
     assert looks_at(counts, []) == 0
+
+
+def test_a_copy_of_a_task_is_known_by_its_judgements() -> None:
+    looks = [look("a:test").model_copy(update={"qrels_hash": "1"}), look("b:test")]
+    assert looks_at_task(looks, "minilm", "copy:test", "1") == 1
+    assert looks_at_task(looks, "minilm", "a:test", "1") == 1, "one look by name and judgements is one"
+    assert looks_at_task(looks, "minilm", "copy:test", "") == 0, "what is not known is nothing's copy"
 
 
 def test_a_line_that_is_no_look_is_told_of_and_the_others_count(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from medsearch.errors import MedsearchError
 from medsearch.evaluation.evaluate import Evaluation
 from medsearch.evaluation.measures import per_query_scores
 from medsearch.search.conditions import retriever_conditions
-from medsearch.search.names import parse_retriever
-from medsearch.types import Collection, Document, ModelKind, Query
+from medsearch.search.names import RetrieverName, parse_retriever
+from medsearch.types import Collection, Document, ModelKind, Pooling, Query
 
 pytest.importorskip("mteb", reason="mteb: pip install medsearch[train]")
 pytestmark = pytest.mark.slow
@@ -174,3 +174,52 @@ def test_a_hybrid_and_a_model_without_its_prompt_have_names_of_their_own() -> No
     bare = model_meta(name.name, name.models, retriever_conditions(name, registry))
     assert bare.name == "BAAI/bge-small-en-v1.5"
     assert bare.experiment_name == "bge-small_query_prompt_none"
+
+
+def test_an_entry_of_ones_own_never_shares_a_place_with_what_it_was_before(tmp_path: Path) -> None:
+    from medsearch.evaluation.mteb_models import model_meta
+    from medsearch.evaluation.mteb_names import is_there
+    from medsearch.evaluation.mteb_results import result_file
+    from medsearch.workbench.hub.bench import told_of
+
+    def place(**changes: Any) -> Path:
+        spec = topic_spec(**changes)
+        name = RetrieverName("topics", (spec,))
+        told = told_of(name, retriever_conditions(name, {"topics": spec}))
+        file = result_file(tmp_path, "T", model_meta("topics", (spec,), told))
+        assert not is_there(tmp_path, "T", "topics", (spec,), told)
+        file.parent.mkdir(parents=True)
+        file.touch()
+        assert is_there(tmp_path, "T", "topics", (spec,), told)
+        return file
+
+    changes: list[dict[str, Any]] = [
+        {}, {"sha256": "a" * 64}, {"sha256": "b" * 64}, {"document_prompt": "d: "}, {"query_prompt": "q: "},
+        {"pooling": Pooling.CLS}, {"max_tokens": 32}, {"revision": "1+files.0123456789ab"},
+    ]  # fmt: skip
+    hub: dict[str, Any] = {"source": "hub:BAAI/bge-small-en-v1.5", "revision": "5" * 40}
+    files = [place(**{**where, **change}) for where in ({}, hub) for change in changes[:-1]]
+    files.append(place(**changes[-1]))
+    assert len(set(files)) == len(files)
+    assert all("experiments" in file.parts for file in files[len(changes) - 1 : -1]), (
+        "never the hub model's own"
+    )
+
+
+def test_what_mteb_kept_is_taken_only_for_the_same_data_split_and_subset(tmp_path: Path) -> None:
+    from mteb.results import TaskResult
+
+    from medsearch.evaluation.mteb_models import model_meta
+    from medsearch.evaluation.mteb_results import has_result
+    from medsearch.evaluation.mteb_tasks import local_task
+
+    task, meta = local_task(CORPUS), model_meta("topics", (topic_spec(),))
+    assert not has_result(tmp_path, task, meta)
+    file = write(tmp_path)
+    assert has_result(tmp_path, task, meta)
+    other = replace(CORPUS, documents=(*DOCUMENTS, Document("d", "", "d")))
+    assert not has_result(tmp_path, local_task(other), meta)
+    kept = TaskResult.from_disk(file)
+    kept.scores["dev"] = kept.scores.pop("test")
+    kept.to_disk(file)
+    assert not has_result(tmp_path, task, meta)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from overlap_material import CLEAN, PASSAGES, QUESTIONS, cut, swapped
+from overlap_material import CLEAN, PASSAGES, QUESTIONS, SHORT, WRAPPED, cut, swapped
 
 from medsearch.evaluation.overlap.containment import COMMON
 from medsearch.evaluation.overlap.found import Kind
@@ -47,6 +49,94 @@ def benchmark_texts() -> Bench:
 def test_a_copy_is_exact_whatever_its_case_punctuation_and_layout(benchmark_texts: Bench, text: str) -> None:
     for copy in (text, text.upper(), text.replace(",", " -").rstrip("?."), "\n".join(text.split())):
         assert benchmark_texts.found(copy) == {text: Kind.EXACT}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED)
+@pytest.mark.parametrize("text", [*SHORT, QUESTIONS[5]])
+def test_what_is_put_around_a_text_for_a_model_does_not_count(wrap: str, text: str) -> None:
+    known = bench(*SHORT, *QUESTIONS, *PASSAGES)
+    assert known.found(WRAPPED[wrap].format(text)) == {text: Kind.EXACT}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I have read a lot about it. {} Thank you.",
+        "Dear doctor, {} My mother has it",
+        "user {} assistant: it depends on much",
+        "Q1\n{}\nIt depends on much.",
+        "Tell me {}",
+        "The question {} answer It depends on much",
+    ],
+)
+@pytest.mark.parametrize("text", SHORT[1:])
+def test_a_short_text_inside_a_longer_one_is_contained(sentence: str, text: str) -> None:
+    assert bench(*SHORT, *PASSAGES).found(sentence.format(text)) == {text: Kind.CONTAINMENT}
+
+
+@pytest.mark.parametrize(
+    ("text", "longer"),
+    [
+        ("What are the symptoms of lupus?", "Tell me: what are the symptoms of lupus nephritis?"),
+        ("What are the symptoms of lupus?", "Tell me: what are the symptoms of lupus-like syndromes?"),
+        ("Treatment of frozen shoulder", "We report the treatment of frozen shoulder in a dancer."),
+        ("Treatment of frozen shoulder", "Early treatment of frozen shoulder. A trial in dancers"),
+        ("What is syncope?", "Tell me. What is syncope? Thank you for your time"),
+    ],
+)
+def test_words_of_a_sentence_that_goes_on_are_no_copy(text: str, longer: str) -> None:
+    assert bench(text, *PASSAGES).found(longer) == {}
+
+
+def test_a_stock_phrase_inside_a_longer_text_is_no_copy() -> None:
+    phrase = "Colchicine eases most attacks."
+    others = [f"Matter{number} of its own." for number in range(200)]
+    notes = [f"Note {number}. {phrase} Case{number}." for number in range(COMMON)]
+    longer = f"{CLEAN[1]} {phrase}"
+    assert bench(phrase, *notes[1:], *others).found(longer) == {phrase: Kind.CONTAINMENT}
+    assert bench(phrase, *notes, *others).found(longer) == {}
+
+
+def test_a_sentence_of_hardly_any_weight_inside_a_longer_text_is_no_copy() -> None:
+    answer = "Ask your doctor about it."
+    notes = [f"Ask it {number} times, then see a doctor." for number in range(200)]
+    assert bench(answer, *PASSAGES).found(f"{CLEAN[1]} {answer}") == {answer: Kind.CONTAINMENT}
+    assert bench(answer, *notes, *PASSAGES).found(f"{CLEAN[1]} {answer}") == {}
+
+
+@pytest.mark.parametrize("text", [*SHORT, *QUESTIONS, *PASSAGES])
+def test_invisible_characters_entities_and_tags_do_not_count(text: str) -> None:
+    known = bench(*SHORT, *QUESTIONS, *PASSAGES)
+    for copy in (
+        "\u00ad".join(text),
+        text.replace("e", "\u200be").replace(" ", "\ufeff \u2060"),
+        text.replace(" ", "&nbsp;").replace("a", "&#97;").replace("o", "&#x6f;"),
+        f"<p>{text.replace(' ', ' <b>', 1).replace(' ', '</b> ', 2)}</p><!-- seen -->",
+        text.replace(" ", "&lt;br /&gt;"),
+    ):
+        assert known.found(copy) == {text: Kind.EXACT}
+
+
+def test_every_format_character_is_invisible() -> None:
+    formats = [chr(code) for code in range(sys.maxunicode) if unicodedata.category(chr(code)) == "Cf"]
+    assert len(formats) > 100
+    assert [one for one in formats if normalised_words(f"sy{one}ncope") != ["syncope"]] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("p < 0.05 and IL-6<CRP, x > 3 [see 2]", "p 0 05 and il 6 crp x 3 see 2"),
+        ("Query:", "query"),
+        ("Q fever", "q fever"),
+        ("Text: Answer:", "text answer"),
+        ("Hepatitis A: what is it?", "hepatitis a what is it"),
+        ("Vitamin A: ", "vitamin"),
+        ("AT&T; &amp; &bogus;", "at t bogus"),
+    ],
+)
+def test_what_only_looks_like_mark_up_or_a_prompt_is_text(text: str, words: str) -> None:
+    assert normalised_words(text) == words.split()
 
 
 @pytest.mark.parametrize("text", [*QUESTIONS, *PASSAGES])
@@ -94,6 +184,15 @@ def test_a_clean_fixture_gives_none(benchmark_texts: Bench) -> None:
         ("How common is Huntington disease?", "How common is juvenile Huntington disease?"),
         ("Should aspirin be taken before ibuprofen?", "Should ibuprofen be taken before aspirin?"),
         ("Cystic fibrosis", "What is cystic fibrosis?"),
+        ("What is syncope?", "Is it syncope?"),
+        ("What is syncope?", "What to do for syncope?"),
+        ("What are the treatments for Lupus Nephritis?", "What are the treatments for Lupus?"),
+        (
+            "What are the treatments for Brown-Sequard syndrome?",
+            "What are the treatments for Brown syndrome?",
+        ),
+        ("What are the symptoms of Short Bowel Syndrome?", "What are the symptoms of SHORT syndrome?"),
+        ("How to diagnose Anemia in Chronic Kidney Disease?", "How to diagnose Anemia?"),
     ],
 )
 def test_one_word_that_makes_another_question_is_no_copy(text: str, other: str) -> None:
@@ -103,6 +202,12 @@ def test_one_word_that_makes_another_question_is_no_copy(text: str, other: str) 
 def test_function_words_make_no_other_question() -> None:
     text = "What are the treatments for renal colic?"
     assert bench(text, *PASSAGES).found("Which are treatments of the renal colic?") == {text: Kind.NEAR}
+
+
+def test_three_words_are_enough_where_only_function_words_differ() -> None:
+    assert bench("What is (are) syncope ?", *PASSAGES).found("What is syncope?") == {
+        "What is (are) syncope ?": Kind.NEAR
+    }
 
 
 def test_a_place_that_the_benchmark_itself_fills_in_two_ways_is_a_slot() -> None:

@@ -27,6 +27,7 @@ from medsearch.evaluation.selection_leak import (
     NO_PROVENANCE,
     check_selection,
     selection_leak,
+    shared_mark,
 )
 
 HASH = "a" * 64
@@ -172,3 +173,58 @@ def test_a_model_of_ones_own_without_provenance_is_marked_and_others_models_are_
     for choosing in (False, True):
         assert check_selection(ours, FRESH, choosing=choosing, force=False) == (NO_PROVENANCE,)
         assert check_selection(MINI, FRESH, choosing=choosing, force=False) == ()
+
+
+ASKED = PROVENANCE.model_copy(
+    update={
+        "selection": PROVENANCE.selection.model_copy(
+            update={
+                "tasks": (
+                    SelectionTask(corpus="x", split="dev", query_keys=("a", "b")),
+                    SelectionTask(corpus="y", split="dev", query_keys=("b", "c")),
+                )
+            }
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused", "mark"),
+    [
+        (("a", "n", "m"), False, "1 of 3 questions also in what it was chosen on"),
+        (("a", "c", "n", "m"), False, "2 of 4 questions also in what it was chosen on"),
+        (("a", "c", "n"), True, None),  # over two tasks together
+        (("b", "b", "n"), True, None),  # a question that is asked twice counts twice
+        (("n",), False, None),
+        ((), False, None),
+    ],
+)
+def test_questions_that_both_ask_are_marked_and_more_than_half_of_them_refused(
+    tmp_path: Path, keys: tuple[str, ...], refused: bool, mark: str | None
+) -> None:
+    write_provenance(ASKED, tmp_path)
+    ours = replace(MINI, name="ours", source=f"path:{tmp_path}")
+    task = SelectionTask(corpus="renamed", split="test", qrels_hash="t", query_keys=keys)
+    if refused:
+        with pytest.raises(
+            MedsearchError, match=r"renamed:test is no test of ours: 2 of its 3 questions are "
+        ):
+            check_selection(ours, task, choosing=False, force=False)
+        assert check_selection(ours, task, choosing=False, force=True) == (FORCED,)
+        assert check_selection(ours, task, choosing=True, force=False) == (CHOSEN_ON,)
+        return
+    for choosing in (False, True):
+        assert check_selection(ours, task, choosing=choosing, force=True) == ((mark,) if mark else ())
+    assert shared_mark(ASKED, task) == mark
+
+
+def test_the_provenance_of_other_weights_is_refused(tmp_path: Path) -> None:
+    write_provenance(PROVENANCE.model_copy(update={"weights_sha256": HASH}), tmp_path)
+    ours = replace(MINI, name="ours", source=f"path:{tmp_path}", sha256="b" * 64)
+    with pytest.raises(
+        MedsearchError, match=r"provenance\.json: it is of other weights \(sha256 aaaaaaaaaaaa…\)"
+    ):
+        check_selection(ours, FRESH, choosing=True, force=True)
+    for sha256 in (HASH, ""):  # the same, or not pinned
+        assert check_selection(replace(ours, sha256=sha256), FRESH, choosing=False, force=False) == ()

@@ -162,7 +162,7 @@ def test_the_record_is_json_with_these_keys() -> None:
     judged = with_holm({"t": compare_scores(A, B)})["t"]
     record = json.loads(json.dumps(comparison_record(judged), allow_nan=False))
     assert list(record) == [
-        *("queries", "a", "b", "difference", "ci", "p", "p_holm", "effect_size"),
+        *("queries", "distinct_queries", "a", "b", "difference", "ci", "p", "p_holm", "effect_size"),
         *("wins", "ties", "losses", "smallest_detectable", "verdict"),
     ]
     assert record["ci"] == list(judged.comparison.ci)

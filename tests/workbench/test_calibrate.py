@@ -99,7 +99,7 @@ def test_too_few_questions_refuse_nothing(bench: CalibrationBench) -> None:
 def test_fewer_than_two_answerable_questions_cannot_be_halved(bench: CalibrationBench) -> None:
     file = bench.settings.data[0] / "clinic" / "qrels" / "dev.tsv"
     file.write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td1\t0\n")
-    with pytest.raises(UsageError, match="clinic:dev has 1 queries with a relevant document: at least two"):
+    with pytest.raises(UsageError, match="clinic:dev has one query with a relevant document: at least two"):
         calibrate(bench.request(), bench.settings, bench.registry, Heard())
 
 
@@ -179,13 +179,36 @@ def test_an_index_keeps_its_thresholds_and_search_says_when_nothing_answers(benc
         notice = abstention_notice(searcher, retriever, "a broken wrist in a cast")
         assert notice is not None
         assert notice.startswith("Nothing in clinic seems to answer this: the ")
-        assert notice.endswith("at most 5 % of the questions that clinic does answer.")
+        assert notice.endswith(
+            "set so that about 5 % of questions like those it was calibrated on would wrongly be refused."
+        )
     judged = answerability(searcher, "hybrid:topics", "a broken wrist in a cast")
     assert judged is not None
     assert judged.abstains
     close = replace(judged, score=0.44951, threshold=0.44957)
     assert "is 0.4495, below 0.4496, which" in close.notice
     assert "is 0.100, below 0.450, which" in replace(close, score=0.1).notice
+
+
+def test_a_score_that_tells_nothing_serves_no_threshold_and_an_older_one_is_forgotten(
+    bench: CalibrationBench,
+) -> None:
+    """The other corpus asks what this one answers, in its very words, so that they score no worse."""
+    searcher = bench.make_index()
+    calibrate(bench.request("topics,bm25", index=True), bench.settings, bench.registry, Heard())
+    assert abstention_notice(searcher, "bm25", "a broken wrist in a cast") is not None
+    texts = {f"q{n}": f"angina of the heart, note {n}" for n in range(0, 24, 4)}
+    write_corpus(bench.settings.data[0] / "echo", {"d0": "tooth"}, texts, {"test": list(texts)})
+    others = find_others(["echo"], find_corpus("clinic", bench.settings.data), bench.settings)
+    request = replace(bench.request("bm25", index=True), others=others)
+    [found] = calibrate(request, bench.settings, bench.registry, Heard())
+    assert found.separation <= 0.5
+    assert not found.separates
+    assert found.threshold is not None  # the table shows it, searches do not use it
+    kept = read_thresholds(searcher.reader.folder)
+    assert kept["bm25"].threshold is None
+    assert kept["topics"].threshold is not None
+    assert abstention_notice(searcher, "bm25", "a broken wrist in a cast") is None
 
 
 def test_thresholds_of_other_retrievers_stay_and_those_without_a_number_say_nothing(

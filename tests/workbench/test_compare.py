@@ -49,7 +49,7 @@ def test_the_record_has_the_promised_shape_and_the_statistics_numbers(folder: Pa
         row = record["tasks"][task]
         assert set(row) == {
             "a", "b", "difference", "ci", "p", "p_holm", "wins", "ties", "losses", "verdict", "queries",
-            "effect_size", "smallest_detectable", "marks",
+            "distinct_queries", "effect_size", "smallest_detectable", "marks",
         }  # fmt: skip
         assert row["a"] == pytest.approx(sum(scores[task][0].values()) / 40)
         assert (row["difference"], row["p"]) == (found.difference, found.p)
@@ -96,8 +96,50 @@ def test_tasks_that_only_one_has_are_named_as_left_out(folder: Path) -> None:
     found = compared(folder)
     assert found.paired.left_out == {"own:dev": "mini", "x:dev": "bm25"}
     assert list(found.judged.tasks) == list(TASKS)
-    # Those who name their tasks have left the others out themselves.
-    assert compared(folder, tasks=TASKS).paired.left_out == {}
+    # Those who name their tasks have left the others out themselves, and that is said too.
+    assert found.paired.by_request == ()
+    asked = compared(folder, tasks=(TASKS[1],))
+    assert asked.paired.left_out == {}
+    assert asked.paired.by_request == (TASKS[0], "own:dev", "x:dev")
+    assert compare_record(asked)["left_out_by_request"] == [TASKS[0], "own:dev", "x:dev"]
+
+
+def test_a_prompt_left_out_under_another_name_is_refused_by_the_registry(folder: Path) -> None:
+    bare = replace(PROMPTED, name="mine-np", query_prompt="")
+    write_result(folder, TASKS[0], bare, some_scores(0))
+    assert compared(folder, b="mine-np").fairness.checked
+    with pytest.raises(
+        UnfairError, match=r"mine-np was run without its query prompt 'query: ' \(query_prompt of pro"
+    ):
+        compared(folder, b="mine-np", registry=(PROMPTED,))
+    write_result(folder, TASKS[0], PROMPTED, some_scores(0))
+    with pytest.raises(UnfairError, match="compare prompted; --with-and-without-prompt shows"):
+        compared(folder, a="mine-np", b="prompted")
+
+
+def test_queries_that_two_tasks_ask_are_counted_once_in_the_mean(folder: Path) -> None:
+    before = compare_record(compared(folder))
+    for file in folder.glob("*.json"):
+        change(file, "query_keys", to={f"q{n}": f"words {n}" for n in range(40)})
+    after = compare_record(compared(folder))
+    assert after["tasks"] == {task: row | {"p_holm": row["p_holm"]} for task, row in before["tasks"].items()}
+    assert (before["mean"]["queries"], before["mean"]["distinct_queries"]) == (80, 80)
+    assert (after["mean"]["queries"], after["mean"]["distinct_queries"]) == (80, 40)
+    keys = {task: {f"q{n}": f"words {n}" for n in range(40)} for task in TASKS}
+    scores = {task: (kept_scores(folder, task, "mini"), kept_scores(folder, task, "bm25")) for task in TASKS}
+    assert after["mean"]["ci"] == list(compare_means(scores, keys=keys).ci) != before["mean"]["ci"]
+
+
+def test_parts_of_an_mteb_task_weigh_as_one_task(folder: Path) -> None:
+    for subset, shift in (("en", 0.1), ("fr", 0.3)):
+        for spec, more in ((MINI, 0.0), (BM25, shift)):
+            write_result(folder, f"mteb:N/{subset}:all", spec, dict.fromkeys(("q1", "q2"), 0.2 + more))
+    record = compare_record(compared(folder))
+    differences = {task: row["difference"] for task, row in record["tasks"].items()}
+    own = sum(differences[task] for task in TASKS)
+    assert record["mean"]["difference"] == pytest.approx((own + (0.1 + 0.3) / 2) / 3)
+    assert sum(record["weights"].values()) == pytest.approx(1)
+    assert record["weights"]["mteb:N/fr:all"] == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from medsearch.settings import Settings
 from medsearch.types import Collection, Document, Query
 from medsearch.workbench.disagreement import (
     MOVED,
+    Disagreement,
     Disagreements,
     Moved,
     Split,
@@ -94,11 +95,13 @@ def test_a_group_of_ten_has_an_interval_around_its_difference() -> None:
     assert group.difference == pytest.approx(0.3)
 
 
-def _one(number: int, gain: float) -> object:
-    from medsearch.workbench.disagreement import Disagreement
-
+def _one(number: int, gain: float) -> Disagreement:
     query = Query(f"q{number}", "chest pain")
     return Disagreement(query, 0.5, 0.2, 0.2 + gain, traits_of(query, {}, 1), ())
+
+
+def _asked(query: Query, counts: dict[str, int]) -> Disagreement:
+    return Disagreement(query, 0.5, 0.2, 0.3, traits_of(query, counts, 30), ())
 
 
 @pytest.mark.parametrize(
@@ -150,6 +153,54 @@ def test_bands_of_length(words: int, band: str) -> None:
     assert traits_of(Query("q", "pain " * words), {}, 1).length == band
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It isn't Crohn's", ["it", "isn't", "crohn"]),
+        ("I don\N{RIGHT SINGLE QUOTATION MARK}t know", ["i", "don't", "know"]),
+        ("beta-blockers' dose 'now'", ["beta", "blockers", "dose", "now"]),
+    ],
+)
+def test_an_apostrophe_leaves_no_stub_of_a_word(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_function_words_contractions_and_numbers_are_never_rare() -> None:
+    query = Query("q", "Why isn't what I was given without 2019 helping Crohn's?")
+    traits = traits_of(query, {}, 1000)
+    assert traits.rare == ("helping", "crohn")
+    assert traits.rarity == 1.0  # no document has either
+    assert traits_of(Query("q", "what is it, and why?"), {}, 1000).rarity == 0.0
+
+
+def test_rarity_goes_from_words_that_all_documents_have_to_words_that_none_has() -> None:
+    counts = {"pain": 999, "angina": 31}
+    common, middle, absent = (
+        traits_of(Query("q", text), counts, 999).rarity for text in ("pain", "angina", "sarcoidosis")
+    )
+    assert (common, absent) == (pytest.approx(0.0), 1.0)
+    assert middle == pytest.approx(1 - math.log(32) / math.log(1000))  # log of (n + 1) over (N + 1)
+    both = traits_of(Query("q", "angina pain, pain"), counts, 999).rarity
+    assert both == pytest.approx(middle / 2)  # each word once
+
+
+@given(st.lists(st.sets(st.integers(0, 30), min_size=1), min_size=2, max_size=30))
+def test_queries_are_parted_in_the_middle_by_how_rare_their_words_are(queries: list[set[int]]) -> None:
+    """In a corpus of 30 documents, where a word in at most 0.1 % of them is in none or one."""
+    counts = {f"word{number}": number for number in range(31)}
+    texts = [" ".join(f"word{number}" for number in sorted(words)) for words in queries]
+    found = tuple(_asked(Query(str(n), text), counts) for n, text in enumerate(texts))
+    groups = Disagreements("t:test", "a", "b", found, {}).grouped(Split.RARE)
+    rarer, commoner = (
+        [one.traits.rarity for one in groups.get(name, [])]
+        for name in ("of rarer words", "of commoner words")
+    )
+    assert len(rarer) <= len(found) / 2
+    assert max(commoner) < min(rarer, default=2.0)
+    if len({one.traits.rarity for one in found}) == len(found):
+        assert len(rarer) == len(found) // 2
+
+
 def test_rare_words_are_those_of_few_documents() -> None:
     query = Query("q", "Heart-block, ECG 2019 of sarcoidosis heart")
     assert words_of(query.text) == ["heart", "block", "ecg", "2019", "of", "sarcoidosis", "heart"]
@@ -173,6 +224,8 @@ def test_a_pair_of_results_is_found_or_it_is_said_what_there_is(tmp_path: Path) 
         find_pair(results, "first", "other", "tiny:dve")
     with pytest.raises(UsageError, match=r"no result of 'firts'.*did you mean first"):
         find_pair(results, "firts", "other", None)
+    with pytest.raises(UsageError, match="--a and --b are both first: it ranks as it does itself"):
+        find_pair(results, "first", "first", None)
     write_results(tmp_path, split="dev")
     with pytest.raises(UsageError, match="name a task with --task: tiny:dev, tiny:test"):
         find_pair(read_results(tmp_path), "first", "other", None)

@@ -22,7 +22,7 @@ from medsearch.search.benchmark import BenchmarkRequest, open_bench
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 from medsearch.types import Collection, Document, Query
-from medsearch.workbench.hub.bench import hub_location, open_hub_bench, write_mteb_result
+from medsearch.workbench.hub.bench import complete_mteb, hub_location, open_hub_bench, write_mteb_result
 from medsearch.workbench.hub.tasks import HubTask
 
 pytestmark = pytest.mark.slow
@@ -254,3 +254,21 @@ def test_a_local_result_is_written_in_mtebs_format_from_its_bench(
     file = write_mteb_result(tmp_path, bench, bench.score(name, Heard()), name)
     assert file == tmp_path / "results" / "medsearch__bm25" / "1" / "medsearch-tiny-own-test.json"
     assert mteb_scores(str(file))["default"] == pytest.approx((CHEST_PAIN + 1 + GLUCOSE) / 3, abs=6e-6)
+
+
+def test_a_kept_result_without_mtebs_gets_it_from_its_run(
+    local: HubTask, settings: Settings, tmp_path: Path
+) -> None:
+    registry = load_registry()
+    name = parse_retriever("bm25", registry)
+    location = replace(hub_location(local, settings), name="tiny/own")
+    plain = open_bench(BenchmarkRequest(location, "test", (name,)), settings, registry, Heard())
+    for bench in (plain, open_hub_bench(local, settings, registry, Heard())):
+        evaluation = bench.score(name, Heard())
+        folder = tmp_path / type(bench).__name__
+        file = complete_mteb(folder, bench, name, lambda made=evaluation: made)  # type: ignore[misc]  # bound now
+        assert file is not None
+        # A task of the hub also asks what is judged to have nothing relevant.
+        total = CHEST_PAIN + 1 + GLUCOSE
+        assert mteb_scores(str(file))["default"] == pytest.approx(total / 3, abs=6e-6)
+        assert complete_mteb(folder, bench, name, lambda: pytest.fail("it is there")) is None

@@ -1,94 +1,24 @@
-"""A suite run: every result kept at once, none made twice, looks counted, leaks of selection refused."""
+"""A suite run: every result kept at once, none made twice, whatever is stopped or in the way."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import Heard, TopicEncoder, topic_spec
+from suite_material import QUERIES, SUITE, Bench, suite_bench
 
-from medsearch.encoders.registry import load_registry
 from medsearch.errors import MedsearchError, UsageError
-from medsearch.evaluation.looks import read_looks
-from medsearch.evaluation.provenance import Provenance, Selection, SelectionTask, write_provenance
-from medsearch.evaluation.results import TaskResult, read_results
+from medsearch.evaluation.results import read_results
 from medsearch.evaluation.trec import read_run
-from medsearch.search.names import parse_retriever
-from medsearch.settings import Settings
-from medsearch.types import ModelSpec
-from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask
-
-DOCUMENTS = {
-    "heart": "Angina is chest pain from the heart.",
-    "lung": "Asthma gives a cough and short breath.",
-    "sugar": "Diabetes: glucose is high. Insulin lowers glucose.",
-}
-QUERIES = {"q1": "chest pain", "q2": "high glucose and insulin"}
-SUITE = Suite("tiny-suite", SuiteRole.REPORT, "", (SuiteTask("one", "test"), SuiteTask("more/two", "test")))
-
-
-@dataclass
-class Bench:
-    """Two corpora on disk, the stand-in encoder in place of dense models, and a ledger of looks."""
-
-    settings: Settings
-    registry: dict[str, ModelSpec]
-    out: Path
-    encoders: list[TopicEncoder] = field(default_factory=list)
-    heard: Heard = field(default_factory=Heard)
-
-    def run(self, models: str, **changes: object) -> list[TaskResult]:
-        names = tuple(parse_retriever(name, self.registry) for name in models.split(","))
-        asked = replace(SuiteRequest(SUITE, names, self.out, cost=False), **changes)  # type: ignore[arg-type]  # a test's own table of fields
-        return open_suite(asked, self.settings, self.registry).results(self.heard)
-
-    def looks(self) -> list[tuple[str, str, str]]:
-        assert self.settings.looks is not None
-        ledger = read_looks(self.settings.looks)
-        return [(look.task, look.retriever, look.family) for look in ledger.looks]
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    for name in ("one", "more/two"):
-        corpus = tmp_path / "data" / name
-        (corpus / "qrels").mkdir(parents=True)
-        for part, texts in (("corpus", DOCUMENTS), ("queries", QUERIES)):
-            rows = [json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items()]
-            (corpus / f"{part}.jsonl").write_text("".join(rows), encoding="utf-8")
-        (corpus / "qrels" / "test.tsv").write_text("q1\theart\t1\nq2\tsugar\t1\n", encoding="utf-8")
-    settings = Settings(
-        (tmp_path / "data",), tmp_path / "index", tmp_path / "cache", None, tmp_path / "looks.jsonl"
-    )
-    trained = topic_spec("tuned", source=f"path:{tmp_path / 'tuned'}", family="topics", query_prompt="ask: ")
-    registry = {**load_registry(), "topics": topic_spec(), "tuned": trained}
-    made = Bench(settings, registry, tmp_path / "out")
-
-    def load(spec: ModelSpec, *, cache: Path) -> TopicEncoder:
-        made.encoders.append(TopicEncoder(spec))
-        return made.encoders[-1]
-
-    monkeypatch.setattr("medsearch.workbench.suite_run.has_mteb", lambda: False)
-    monkeypatch.setattr("medsearch.search.searcher.load_encoder", load)
-    monkeypatch.setattr("medsearch.search.indexing.load_encoder", load)
-    return made
-
-
-def provenance(folder: Path, *tasks: SelectionTask) -> None:
-    folder.mkdir(exist_ok=True)
-    selection = Selection(
-        suite="medical-dev", tasks=tasks, candidates=7, measure="nDCG@10", rule="highest mean over tasks"
-    )
-    write_provenance(
-        Provenance(
-            model="tuned", base="topics", family="topics", recipe="tiny", data=(), selection=selection,
-            git_revision="", created="2026-01-01T00:00:00Z",  # type: ignore[arg-type]  # pydantic reads a time
-        ),
-        folder,
-    )  # fmt: skip
+    return suite_bench(tmp_path, monkeypatch)
 
 
 def test_one_result_a_task_and_retriever_with_its_own_models_only(bench: Bench) -> None:
@@ -152,36 +82,6 @@ def test_all_missing_corpora_are_named_before_any_work(bench: Bench) -> None:
     assert not bench.out.exists()
 
 
-def test_a_task_the_model_was_chosen_on_is_refused_unless_forced_and_then_marked(bench: Bench) -> None:
-    folder = Path(bench.registry["tuned"].source.removeprefix("path:"))
-    provenance(folder, SelectionTask(corpus="one", split="test"))
-    with pytest.raises(
-        MedsearchError, match=r"one:test is no test of tuned: it was chosen on one:test .*--force"
-    ):
-        bench.run("hybrid:tuned")
-    assert bench.looks() == []
-    forced, free = bench.run("hybrid:tuned", force=True)
-    assert forced.marks == ("forced: took part in choosing this model",)
-    assert free.marks == ()
-    assert bench.looks()[0] == ("one:test", "hybrid:tuned", "topics")
-    choosing = replace(SUITE, role=SuiteRole.CHOOSE)
-    assert bench.run("tuned", suite=choosing)[0].marks == ("used to choose this model",)
-
-
-def test_a_copied_test_set_is_known_by_its_judgements(bench: Bench) -> None:
-    from medsearch.search.conditions import qrels_hash
-
-    folder = Path(bench.registry["tuned"].source.removeprefix("path:"))
-    same = qrels_hash({"q2": {"sugar": 1}, "q1": {"heart": 1}})
-    provenance(folder, SelectionTask(corpus="elsewhere", split="dev", qrels_hash=same))
-    with pytest.raises(MedsearchError, match="elsewhere:dev, which has the same judgements"):
-        bench.run("tuned")
-
-
-def test_a_model_of_ones_own_without_provenance_is_marked(bench: Bench) -> None:
-    assert {r.marks for r in bench.run("tuned")} == {("no provenance",)}
-
-
 def test_without_its_query_prompt_a_model_is_marked_and_searches_the_same_vectors(bench: Bench) -> None:
     with_prompt, *_ = bench.run("tuned")
     documents = sum(len(encoder.documents) for encoder in bench.encoders)
@@ -201,9 +101,75 @@ def test_without_a_folder_nothing_is_kept(bench: Bench) -> None:
     assert len(results) == 2
 
 
-def test_a_suite_of_the_hub_needs_mteb_and_takes_no_options_of_ours(bench: Bench) -> None:
-    hub = Suite("hub", SuiteRole.REPORT, "", (SuiteTask("mteb:NFCorpus", "test"),))
-    with pytest.raises(MedsearchError, match=r"mteb:NFCorpus:test: mteb is not installed: run `pip install"):
-        bench.run("bm25", suite=hub)
-    with pytest.raises(UsageError, match=r"mteb:NFCorpus:test is run by mteb, .* leave out --passages"):
-        bench.run("bm25", suite=hub, approximate=True)
+@pytest.mark.parametrize("fault", [MedsearchError("no room"), OSError(12, "Cannot allocate memory")])
+def test_a_result_stands_without_its_cost_where_that_cannot_be_measured(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("medsearch.workbench.suite_results.measure_cost", fail)
+    assert [result.cost for result in bench.run("bm25", cost=True)] == [{}, {}]
+    assert f"warning: no cost of bm25 on one:test: {fault}" in bench.heard.lines
+    looks = bench.looks()
+    monkeypatch.setattr("medsearch.workbench.suite_results.measure_cost", lambda *_: {"query_ms_p50": 1.0})
+    assert [result.cost for result in bench.run("bm25", cost=True)] == [{"query_ms_p50": 1.0}] * 2
+    assert bench.looks() == looks
+
+
+def test_a_stop_while_the_cost_is_measured_loses_no_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("medsearch.workbench.suite_results.measure_cost", stop)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run("bm25", cost=True)
+    assert [result.task for result in read_results(bench.out)] == ["one:test"]
+    assert [task for task, _, _ in bench.looks()] == ["one:test"]
+
+
+def test_two_corpora_of_one_name_are_refused_naming_both(bench: Bench, tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        shutil.copytree(bench.settings.data[0] / "one", tmp_path / place / "same")
+    tasks = tuple(SuiteTask(str(tmp_path / place / "same"), "test") for place in ("here", "there"))
+    with pytest.raises(
+        UsageError, match=r"here/same and .*there/same are both called same, so their results"
+    ):
+        bench.run("bm25", suite=Suite("s", SuiteRole.REPORT, "", tasks))
+    assert not bench.out.exists()
+
+
+def test_corpora_whose_files_have_one_name_keep_a_result_each(bench: Bench) -> None:
+    shutil.copytree(bench.settings.data[0] / "more/two", bench.settings.data[0] / "more--two")
+    suite = replace(SUITE, tasks=(SuiteTask("more/two", "test"), SuiteTask("more--two", "test")))
+    first = bench.run("bm25", suite=suite)
+    assert {result.task for result in read_results(bench.out)} == {"more/two:test", "more--two:test"}
+    looks = bench.looks()
+    assert bench.run("bm25", suite=suite) == first
+    assert bench.looks() == looks
+
+
+def test_a_place_that_cannot_be_written_is_found_before_any_work(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/out: results cannot be kept there: Not a directory"):
+        bench.run("topics", out=tmp_path / "file" / "out")
+    assert bench.encoders == []
+    assert bench.looks() == []
+
+
+def test_other_software_is_evaluated_again_and_an_old_result_that_names_none_is_not(bench: Bench) -> None:
+    bench.run("topics")
+    looks = bench.looks()
+    file = bench.out / "one.test.topics.json"
+    record = json.loads(file.read_text("utf-8"))
+    assert set(record["settings"]["software"]) == {"cutting", "onnxruntime", "tokenizers"}
+    del record["settings"]["software"]
+    file.write_text(json.dumps(record), encoding="utf-8")
+    bench.run("topics")
+    assert bench.looks() == looks
+    record["settings"]["software"] = {"cutting": 1, "onnxruntime": "0.1", "tokenizers": "0.1"}
+    file.write_text(json.dumps(record), encoding="utf-8")
+    bench.run("topics")
+    assert [task for task, _, _ in bench.looks()][len(looks) :] == ["one:test"]

@@ -9,6 +9,7 @@ template: "What are the symptoms of gout?" is no copy of the one on asthma. Two 
 - the word that differs may not carry more than a share of what the text is about, counted by inverse
   document frequency over the benchmark (Spärck Jones, 1972). In texts under `SHORT` words it may be no
   number, and must stand in place of another: juvenile Huntington disease is not all of Huntington disease.
+  In texts under `MIDDLE` words neither may a name go on that the other ends: lupus is not lupus nephritis.
 """
 
 from __future__ import annotations
@@ -28,12 +29,19 @@ LONGEST = 24
 """Of longer texts half of the runs of eight words survive one edit, so that `containment` finds them."""
 
 SHORT = 8
+MIDDLE = 12
 LEAST = 4
-"""Texts of fewer words are found only where they are the same."""
+"""Texts of fewer words are found only where they are the same, or differ in function words alone."""
+
+LEAST_SAME = 3
+"""Texts of so few words, or with one content word, may differ in articles and forms of "to be" alone."""
 
 WORD_SHARE = 0.5
 WORD_SHARE_OF_SHORT = 1 / 3
 """How much of a text's weight the word that differs may carry, and how much in texts under `SHORT` words."""
+
+NAME_SHARE = 1 / 5
+"""How much a word may carry that one of two texts under `MIDDLE` words has more, beside a content word."""
 
 CUT_SHARE = 0.5
 """How many of a text's words, and how much of its weight, must be left for it to count as cut off."""
@@ -97,7 +105,8 @@ class EditSearch:
         if len(differs) != 1 or len(added) > 1:
             return False  # equal, or a word stands elsewhere: "X after Y" is not "Y after X"
         if len(theirs) >= SHORT:
-            return self.weights.total(differs) <= WORD_SHARE * self.weights.total(text)
+            part = NAME_SHARE if len(mine) != len(theirs) and self._makes_a_name(mine, theirs) else WORD_SHARE
+            return self.weights.total(differs) <= part * self.weights.total(text)
         if len(mine) != len(theirs) or self.weights.has_number(differs):
             return False
         return self.weights.total(differs) <= WORD_SHARE_OF_SHORT * self.weights.total(text)
@@ -105,13 +114,23 @@ class EditSearch:
     def _cut_off(self, mine: Hashes, theirs: Hashes) -> bool:
         """Whether enough is left of the benchmark's text for it to be recognised."""
         left = self.weights.total(mine) >= CUT_SHARE * self.weights.total(theirs)
-        return left and np.array_equal(mine, theirs[: len(mine)])
+        whole = len(theirs) < MIDDLE and not self.weights.is_function_word(mine[-1:]).any()
+        return left and np.array_equal(mine, theirs[: len(mine)]) and not whole
+
+    def _makes_a_name(self, mine: Hashes, theirs: Hashes) -> bool:
+        """Whether the word more of the longer text, if under `MIDDLE` words, stands beside a content word."""
+        less, more = sorted((mine, theirs), key=len)
+        place = int(np.argmin(np.append(less == more[: len(less)], False)))
+        beside = np.delete(more, place)[max(0, place - 1) : place + 1]
+        return len(more) < MIDDLE and not bool(self.weights.is_function_word(beside).all())
 
     def _same_content(self, mine: Hashes, theirs: Hashes) -> bool:
-        if min(len(mine), len(theirs)) < LEAST:
+        if min(len(mine), len(theirs)) < LEAST_SAME:
             return False  # a heading such as "Cystic fibrosis" is in no question on it
         a, b = (text[~self.weights.is_function_word(text)] for text in (mine, theirs))
-        return np.array_equal(a, b)
+        few = len(a) == 1 or min(len(mine), len(theirs)) < LEAST
+        differ = np.append(_less(mine, theirs), _less(theirs, mine))
+        return np.array_equal(a, b) and (not few or bool(np.isin(differ, self.weights.empty_words).all()))
 
 
 def _cut_off(texts: Words) -> tuple[Hashes, Rows]:
@@ -123,9 +142,9 @@ def _cut_off(texts: Words) -> tuple[Hashes, Rows]:
 
 
 def _content(texts: Words, weights: WordWeights) -> tuple[Hashes, Rows]:
-    """A hash of the content words, in order, of each text that has two or more."""
+    """A hash of the content words, in order, of each text that has some."""
     content = texts.without(weights.is_function_word(texts.hashes))
-    rows = np.flatnonzero(content.sizes >= 2)
+    rows = np.flatnonzero((content.sizes >= 1) & (texts.sizes >= LEAST_SAME))
     return content.chosen(rows).whole(), rows
 
 

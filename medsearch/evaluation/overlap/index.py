@@ -13,7 +13,8 @@ from medsearch.evaluation.overlap.containment import ContainmentSearch
 from medsearch.evaluation.overlap.edits import EditSearch
 from medsearch.evaluation.overlap.found import Found, Kind, Search
 from medsearch.evaluation.overlap.hash_table import HashTable
-from medsearch.evaluation.overlap.normalise import normalised_words
+from medsearch.evaluation.overlap.normalise import WORD, normalised_words, readable
+from medsearch.evaluation.overlap.runs import RunSearch
 from medsearch.evaluation.overlap.sketches import SketchSearch
 from medsearch.evaluation.overlap.words import Words
 
@@ -90,6 +91,7 @@ class OverlapIndex:
     """All the ways to find a benchmark's text, the surest first."""
 
     searches: tuple[tuple[Kind, Search], ...]
+    runs: RunSearch
 
     @classmethod
     def of(cls, texts: Words) -> Self:
@@ -100,16 +102,19 @@ class OverlapIndex:
                 (Kind.CONTAINMENT, ContainmentSearch.of(texts)),
                 (Kind.NEAR, SketchSearch.of(texts)),
                 (Kind.NEAR, EditSearch.of(texts)),
-            )
+            ),
+            RunSearch.of(texts),
         )
 
     def find(self, texts: Sequence[str]) -> list[Overlap]:
         """Every overlap of these texts with the benchmark's, each pair once and under its surest kind."""
-        asked = Words.of([normalised_words(text) for text in texts])
+        plain = [readable(text) for text in texts]
+        asked = Words.of([WORD.findall(text) for text in plain])
+        found = [(kind, search.find(asked)) for kind, search in self.searches]
+        found.insert(1, (Kind.CONTAINMENT, self.runs.find(asked, plain)))
         overlaps: dict[tuple[int, int], Overlap] = {}
-        for kind, search in self.searches:
-            found = search.find(asked)
-            columns = (found.rows.tolist(), found.texts.tolist(), found.similarity.tolist())
+        for kind, pairs in found:
+            columns = (pairs.rows.tolist(), pairs.texts.tolist(), pairs.similarity.tolist())
             for row, text, similarity in zip(*columns, strict=True):
                 overlaps.setdefault((row, text), Overlap(row, text, kind, similarity))
         return sorted(overlaps.values(), key=lambda overlap: (overlap.row, overlap.text))

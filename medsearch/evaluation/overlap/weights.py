@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medsearch.evaluation.overlap.normalise import FUNCTION_WORDS
+from medsearch.evaluation.overlap.normalise import EMPTY_WORDS, FUNCTION_WORDS
 from medsearch.evaluation.overlap.words import Hashes, Words, distinct_pairs
 
 _NUMERALS = 10_000
@@ -25,6 +25,7 @@ class WordWeights:
     weights: NDArray[np.float64]
     texts: int
     function_words: Hashes
+    empty_words: Hashes
     numerals: frozenset[int]
 
     @classmethod
@@ -33,9 +34,11 @@ class WordWeights:
         _, hashes = distinct_pairs(texts.rows, texts.hashes)
         words, counts = np.unique(hashes, return_counts=True)
         numerals = [str(number) for number in range(_NUMERALS)]
-        light, numbers = (Words.of([list(some)]).hashes for some in (FUNCTION_WORDS, numerals))
+        light, empty, numbers = (
+            Words.of([list(some)]).hashes for some in (FUNCTION_WORDS, EMPTY_WORDS, numerals)
+        )
         weights = np.log1p(len(texts) / counts)
-        return cls(words, weights, len(texts), np.sort(light), frozenset(numbers.tolist()))
+        return cls(words, weights, len(texts), np.sort(light), empty, frozenset(numbers.tolist()))
 
     def total(self, words: Hashes) -> float:
         """The weight of these words together."""

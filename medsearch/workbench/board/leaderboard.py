@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from medsearch.errors import UsageError
 from medsearch.evaluation.fairness import fairness_of
-from medsearch.evaluation.guards import Allowed, UnfairError, check_pairs, one_result
+from medsearch.evaluation.guards import Allowed, UnfairError, check_pairs, check_scores, one_result
 from medsearch.evaluation.intervals import Interval, interval_of_means
 from medsearch.evaluation.looks import Look, Standing
 from medsearch.evaluation.results import TaskResult, of_retriever
+from medsearch.evaluation.task_means import mean_over_tasks
 from medsearch.evaluation.verdicts import JudgedComparison
 from medsearch.workbench.board.prices import Price, price_of
 from medsearch.workbench.comparison.record import all_marks
@@ -25,7 +26,6 @@ from medsearch.workbench.comparison.versus import (
     Terms,
     Versus,
     judge_matches,
-    mean_of,
     reason_of,
     scores_of,
 )
@@ -37,7 +37,7 @@ ByTask = Mapping[str, TaskResult]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A mean over queries, or over tasks, with its interval; 0 to 1.
+    """A mean over queries, or over tasks (parts of one mteb task as one), with its interval; 0 to 1.
 
     `judged` is beside the baseline: `None` for the baseline itself, and where `reason` says why the two are
     not compared. `marks` and `standing` must be shown wherever the score is.
@@ -78,8 +78,8 @@ class Row:
 class Board:
     """The table: comparable retrievers first, by their mean. `tasks` is task -> number of queries.
 
-    Means are over `mean_over`, the baseline's tasks. `comparisons` were corrected for together; `faults` are
-    results that could not be used, a line each.
+    Means are over `mean_over`, the baseline's tasks, weighted by `task_weights`. `comparisons` were corrected
+    for together; `faults` are results that could not be used, a line each.
     """
 
     terms: Terms
@@ -140,6 +140,7 @@ def _usable(
         for task, several in sorted(tasks.items()):
             try:
                 one = one_result(several)
+                check_scores(one)
             except UnfairError as error:
                 faults.append(str(error))
                 continue
@@ -192,10 +193,11 @@ def _score(
 ) -> Score:
     """The score on one task, or the mean over several."""
     scores = {task: scores_of(result, terms.measure) for task, result in over.items()}
+    keys = {task: result.query_keys for task, result in over.items()}
     what = MEAN if len(over) > 1 else next(iter(over))
     return Score(
-        mean=sum(mean_of(of_task) for of_task in scores.values()) / len(scores),
-        interval=interval_of_means(scores, level=1 - terms.procedure.alpha),
+        mean=mean_over_tasks(scores),
+        interval=interval_of_means(scores, level=1 - terms.procedure.alpha, keys=keys),
         queries=sum(map(len, scores.values())),
         judged=versus.judged.get(what) if versus else None,
         reason=reason_of(versus, what),
@@ -220,8 +222,7 @@ def _no_mean(over: ByTask, mean_over: tuple[str, ...]) -> str:
 
 def _notes(base: ByTask, over: ByTask, terms: Terms) -> tuple[str, ...]:
     try:
-        allowed = Allowed(unchecked=terms.unchecked)
-        return fairness_of([(base[task], mine) for task, mine in over.items()], allowed).notes
+        return fairness_of([(base[task], mine) for task, mine in over.items()], terms.allowed).notes
     except UnfairError:
         return ()  # its reason stands in place of the verdict
 

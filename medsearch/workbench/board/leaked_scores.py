@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medsearch.evaluation.intervals import Interval, interval_of_means
+from medsearch.evaluation.task_means import mean_over_tasks
 from medsearch.evaluation.verdicts import JudgedComparison
 from medsearch.workbench.board.leaderboard import Board, Row, Score
 from medsearch.workbench.comparison.leaked_queries import LeakReport, leaked_queries, reports_on
@@ -15,7 +16,6 @@ from medsearch.workbench.comparison.versus import (
     Match,
     Versus,
     judge_matches,
-    mean_of,
     reason_of,
     scores_of,
 )
@@ -140,14 +140,15 @@ def _score(
     full = row.mean if what == MEAN else row.scores[what]
     assert full is not None
     left = {task: scores_of(row.results[task], terms.measure, leaked[task]) for task in over}
+    keys = {task: row.results[task].query_keys for task in over}
     empty = [task for task, scores in left.items() if not scores]
     return LeakedScore(
         retriever=row.retriever,
         task=what,
         leaked=sum(len(leaked[task]) for task in over),
         full=full,
-        without=None if empty else sum(mean_of(scores) for scores in left.values()) / len(left),
-        interval=None if empty else interval_of_means(left, level=1 - terms.procedure.alpha),
+        without=None if empty else mean_over_tasks(left),
+        interval=None if empty else interval_of_means(left, level=1 - terms.procedure.alpha, keys=keys),
         judged=versus.judged.get(what) if versus else None,
         reason=f"no query of {', '.join(empty)} is left" if empty else reason_of(versus, what),
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from medsearch.evaluation.stress import StressCard
+from medsearch.evaluation.task_means import task_weights
 from medsearch.evaluation.verdicts import comparison_record
 from medsearch.workbench.board.findings import Findings
 from medsearch.workbench.board.leaderboard import Row, Score
@@ -27,6 +28,7 @@ def leaderboard_record(findings: Findings) -> dict[str, Any]:
         "alpha": board.terms.procedure.alpha,
         "comparisons": board.comparisons,
         "mean_over": list(board.mean_over),
+        "weights": task_weights(board.mean_over),
         "tasks": dict(board.tasks),
         "retrievers": {row.retriever: _row(row, findings.cards.get(row.retriever)) for row in board.rows},
         "sizes": {

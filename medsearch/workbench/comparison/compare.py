@@ -17,6 +17,7 @@ from medsearch.evaluation.stress_cards import read_cards
 from medsearch.evaluation.used_models import same_revisions
 from medsearch.evaluation.verdicts import USUAL, Procedure
 from medsearch.search.names import WITHOUT_PROMPT
+from medsearch.types import ModelSpec
 from medsearch.workbench.comparison.leaked_queries import (
     LeakReport,
     leaked_queries,
@@ -33,7 +34,7 @@ class CompareRequest:
     """Compare `b` beside `a`. `tasks` restricts (empty: all that both have); `looks` is the ledger's file.
 
     `prompts` also shows what query prompts are worth; `unchecked` lets results pass that do not say how
-    they were made.
+    they were made. `registry` are today's entries, whose prompts no result may lack under another name.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class CompareRequest:
     unchecked: bool = False
     looks: Path | None = None
     procedure: Procedure = USUAL
+    registry: tuple[ModelSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,11 @@ def _check(request: CompareRequest) -> None:
 
 def _allowed(request: CompareRequest) -> Allowed:
     by_name = frozenset(name for name in (request.a, request.b) if name.endswith(WITHOUT_PROMPT))
-    return Allowed(unchecked=request.unchecked, no_prompt=by_name if request.prompts else frozenset())
+    return Allowed(
+        unchecked=request.unchecked,
+        no_prompt=by_name if request.prompts else frozenset(),
+        registry=request.registry,
+    )
 
 
 def _without_leaks(

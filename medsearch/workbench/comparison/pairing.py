@@ -16,10 +16,14 @@ _MEAN = ""
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """`pairs` is task -> results of A and B; `left_out` is task -> the only retriever that has it."""
+    """`pairs` is task -> results of A and B; `left_out` is task -> the only retriever that has it.
+
+    Where tasks were asked for, `by_request` are all others that A or B has a result on.
+    """
 
     pairs: Mapping[str, Pair]
     left_out: Mapping[str, str]
+    by_request: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ def pair_results(results: Sequence[TaskResult], a: str, b: str, tasks: Sequence[
     return Paired(
         pairs={task: (ours[task], theirs[task]) for task in common},
         left_out={} if tasks else alone,
+        by_request=tuple(sorted({*ours, *theirs} - {*common})) if tasks else (),
     )
 
 
@@ -78,19 +83,26 @@ def judge(
 ) -> Judged:
     """Compare every pair, and the means over the tasks, with one correction over all of these.
 
-    Queries named in `without` (task -> ids) are left out of both.
+    Queries named in `without` (task -> ids) are left out of both. In the mean tasks weigh as `task_weights`
+    says, and a query that several tasks ask is one (see `compare_means`).
     """
     leaked = without or {}
     scores = {
         task: (_scores(a, measure, leaked.get(task)), _scores(b, measure, leaked.get(task)))
         for task, (a, b) in pairs.items()
     }
-    compared = {task: compare_means({task: both}, procedure) for task, both in scores.items()}
+    keys = keys_of(pairs)
+    compared = {task: compare_means({task: both}, procedure, keys) for task, both in scores.items()}
     if len(scores) > 1:
-        compared[_MEAN] = compare_means(scores, procedure)
+        compared[_MEAN] = compare_means(scores, procedure, keys)
     judged = with_holm(compared, procedure)
     tasks = {task: judged[task] for task in scores}
     return Judged(tasks, judged.get(_MEAN, next(iter(tasks.values()))), len(judged))
+
+
+def keys_of(pairs: Mapping[str, Pair]) -> dict[str, dict[str, str]]:
+    """Task -> query_id -> key of its words, by either of the two; none of files that have none."""
+    return {task: {**b.query_keys, **a.query_keys} for task, (a, b) in pairs.items()}
 
 
 def _scores(result: TaskResult, measure: str, without: frozenset[str] | None) -> Scores:

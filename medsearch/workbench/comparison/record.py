@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medsearch.evaluation.stress import StressCard, compare_cards
+from medsearch.evaluation.task_means import task_weights
 from medsearch.evaluation.verdicts import comparison_record
 from medsearch.workbench.comparison.compare import Compared, WithoutLeaks
 from medsearch.workbench.comparison.pairing import Judged
@@ -32,6 +33,8 @@ def compare_record(compared: Compared) -> dict[str, Any]:
         },
         "comparisons": judged["comparisons"],
         "left_out": dict(compared.paired.left_out),
+        "left_out_by_request": list(compared.paired.by_request),
+        "weights": task_weights(compared.judged.tasks),
         "fairness": {
             "checked": fairness.checked,
             "equal": dict(fairness.equal),

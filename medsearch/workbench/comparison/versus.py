@@ -19,9 +19,14 @@ from medsearch.evaluation.verdicts import (
     compare_means,
     with_holm,
 )
+from medsearch.types import ModelSpec
+from medsearch.workbench.comparison.pairing import keys_of
 
 MEAN = "mean over tasks"
-"""Stands where a task's name would: a task's has a colon, so none is called this."""
+"""Stands where a task's name would: a task's has a colon, so none is called this.
+
+The parts of one mteb task share one weight in it (see `task_weights`, and `weights_note`, which says so).
+"""
 
 Leaked = Mapping[str, frozenset[str]]
 """task -> ids of the queries to leave out of both sides."""
@@ -31,11 +36,20 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How comparisons are made. `unchecked` lets results pass that do not say how they were made."""
+    """How comparisons are made. `unchecked` lets results pass that do not say how they were made.
+
+    `registry` are today's entries, whose prompts no result may lack under another name.
+    """
 
     measure: str = PRIMARY
     unchecked: bool = False
     procedure: Procedure = USUAL
+    registry: tuple[ModelSpec, ...] = ()
+
+    @property
+    def allowed(self) -> Allowed:
+        """What may pass the checks of fairness."""
+        return Allowed(unchecked=self.unchecked, registry=self.registry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +89,13 @@ def judge_matches(matches: Mapping[Key, Match], terms: Terms) -> tuple[dict[Key,
     reasons = {key: _reasons(match, terms) for key, match in matches.items()}
     made: dict[tuple[Key, str], PairedComparison] = {}
     for key, match in matches.items():
+        keys = keys_of(match.pairs)
         for task in match.pairs if match.only is None else match.only:
             if task not in reasons[key]:
-                made[key, task] = compare_means({task: _both(match, task, terms)}, terms.procedure)
+                made[key, task] = compare_means({task: _both(match, task, terms)}, terms.procedure, keys)
         if len(match.mean_over) > 1 and MEAN not in reasons[key]:
             scores = {task: _both(match, task, terms) for task in match.mean_over}
-            made[key, MEAN] = compare_means(scores, terms.procedure)
+            made[key, MEAN] = compare_means(scores, terms.procedure, keys)
     judged = with_holm(made, terms.procedure)
     found = {
         key: Versus({what: row for (whose, what), row in judged.items() if whose == key}, reasons[key])
@@ -93,11 +108,6 @@ def scores_of(result: TaskResult, measure: str, without: Iterable[str] = ()) -> 
     """query_id -> score of one measure, without the queries named."""
     left_out = frozenset(without)
     return {query: row[measure] for query, row in result.scores.items() if query not in left_out}
-
-
-def mean_of(scores: Scores) -> float:
-    """The mean over at least one query."""
-    return sum(scores.values()) / len(scores)
 
 
 def reason_of(versus: Versus | None, what: str) -> str:
@@ -115,7 +125,7 @@ def _both(match: Match, task: str, terms: Terms) -> tuple[Scores, Scores]:
 
 def _reasons(match: Match, terms: Terms) -> dict[str, str]:
     """Why there is no verdict, of each task and of the mean for which there is none."""
-    allowed = Allowed(unchecked=terms.unchecked)
+    allowed = terms.allowed
     reasons = {}
     for task, pair in match.pairs.items():
         why = _unfair([pair], allowed)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsearch.corpora.catalogue import CorpusLocation
-from medsearch.encoders.registry import load_encoder
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.encoders.registry import load_registry
+from medsearch.errors import UsageError
 from medsearch.evaluation.evaluate import Evaluation
+from medsearch.evaluation.mteb_names import OWN_ENTRIES, entry_digest, is_there, task_name
 from medsearch.evaluation.results import PRIMARY
 from medsearch.protocols import Progress
 from medsearch.search.benchmark import Bench, BenchmarkRequest, open_bench
-from medsearch.search.conditions import retriever_conditions
 from medsearch.search.names import RetrieverName
 from medsearch.settings import Settings
-from medsearch.types import ModelKind, ModelSpec
+from medsearch.types import ModelSpec, Run
 from medsearch.workbench.hub.corpora import write_collection
 from medsearch.workbench.hub.tasks import HubTask
 
@@ -69,8 +69,16 @@ class HubBench(Bench):
         from medsearch.evaluation.mteb_models import model_meta
         from medsearch.evaluation.mteb_results import save_result
 
-        meta = model_meta(name.name, name.models, self.conditions(name))
+        meta = model_meta(name.name, name.models, told_of(name, self.conditions(name)))
         return save_result(folder, self._scored[name.name].result, meta)
+
+    def replay(self, name: RetrieverName, run: Run) -> None:
+        """Have mteb score a run that this retriever made before."""
+        from medsearch.evaluation.mteb_models import Replay, model_meta
+        from medsearch.evaluation.mteb_results import evaluate_with_mteb
+
+        meta = model_meta(name.name, name.models, told_of(name, self.conditions(name)))
+        self._scored[name.name] = _Scored(evaluate_with_mteb(self._task.task, Replay(run, meta)), ())
 
     @property
     def _task(self) -> HubTask:
@@ -84,7 +92,7 @@ class _AskedByMteb:
     def __init__(self, bench: Bench, name: RetrieverName, progress: Progress) -> None:
         from medsearch.evaluation.mteb_models import model_meta
 
-        self.mteb_model_meta = model_meta(name.name, name.models, bench.conditions(name))
+        self.mteb_model_meta = model_meta(name.name, name.models, told_of(name, bench.conditions(name)))
         self.evaluation: Evaluation | None = None
         self.queries = 0
         self._bench, self._name, self._progress = bench, name, progress
@@ -106,7 +114,7 @@ def hub_location(hub: HubTask, settings: Settings) -> CorpusLocation:
     """The data of a loaded retrieval task as a BEIR corpus in the cache, written there where it is not yet.
 
     Raises:
-        UsageError: if it is no retrieval task; `score_other_task` is for those.
+        UsageError: if it is no retrieval task; `other.score_other_task` is for those.
     """
     from medsearch.evaluation.mteb_tasks import collection_of
 
@@ -123,7 +131,7 @@ def open_hub_bench(
     """A bench on a loaded retrieval task: whole documents, compared exactly, as mteb does it.
 
     Raises:
-        UsageError: if it is no retrieval task; `score_other_task` is for those.
+        UsageError: if it is no retrieval task; `other.score_other_task` is for those.
         MedsearchError: if an id holds white space, which TREC files cannot carry.
     """
     request = BenchmarkRequest(
@@ -163,44 +171,39 @@ def write_mteb_result(folder: Path, bench: Bench, evaluation: Evaluation, name: 
     from medsearch.evaluation.mteb_results import write_local_result
 
     return write_local_result(
-        folder, bench.collection, evaluation, specs=name.models, settings=bench.conditions(name)
+        folder,
+        bench.collection,
+        evaluation,
+        specs=name.models,
+        settings=told_of(name, bench.conditions(name)),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OtherScore:
-    """A score of a task that is not retrieval: `measure` is mteb's main one, `file` its result."""
+def complete_mteb(
+    folder: Path, bench: Bench, name: RetrieverName, again: Callable[[], Evaluation]
+) -> Path | None:
+    """Write mteb's result of what was evaluated before, where `folder` lacks it; the file, if it did.
 
-    corpus: str
-    split: str
-    retriever: str
-    measure: str
-    score: float
-    file: Path
-
-
-def score_other_task(
-    hub: HubTask, name: RetrieverName, settings: Settings, registry: Mapping[str, ModelSpec], folder: Path
-) -> OtherScore:
-    """Have mteb score a dense model on a task that is not retrieval (clustering, reranking).
-
-    The result is kept in `folder` in mteb's format only; what is there already is not made again.
-
-    Raises:
-        MedsearchError: if the retriever is BM25 or a hybrid, which have no vectors of their own.
-        ModelUnavailableError: if the model's weights are not on this machine.
+    `again` reads the evaluation; it is asked only where it is needed, and nothing is searched again.
     """
-    [spec, *more] = name.models
-    kind = str(hub.task.metadata.type)
-    if more or spec.kind is not ModelKind.DENSE:
-        raise MedsearchError(f"{hub.corpus}: {kind} needs one dense model; {name.name} is none")
-    from medsearch.evaluation.mteb_models import MtebEncoder, model_meta
-    from medsearch.evaluation.mteb_results import evaluate_with_mteb, result_file
+    told = told_of(name, bench.conditions(name))
+    hub = bench.hub if isinstance(bench, HubBench) else None
+    task = hub.task.metadata.name if hub else task_name(bench.collection.name, bench.collection.split)
+    if is_there(folder, task, name.name, name.models, told):
+        return None
+    evaluation = again()
+    if not isinstance(bench, HubBench):
+        return write_mteb_result(folder, bench, evaluation, name)
+    bench.replay(name, evaluation.run)
+    return bench.save(name, folder)
 
-    meta = model_meta(name.name, name.models, retriever_conditions(name, registry))
-    encoder = MtebEncoder(load_encoder(spec, cache=settings.cache), meta)
-    result = evaluate_with_mteb(hub.task, encoder, keep_in=folder)
-    file = result_file(folder, result, meta)
-    return OtherScore(
-        hub.corpus, hub.split, name.name, hub.task.metadata.main_score, result.get_score(), file
-    )
+
+def told_of(name: RetrieverName, conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """The conditions with the digests of models that medsearch does not come with.
+
+    Such an entry or its weights may change while its name and revision stay, and mteb's results of it are
+    kept by these.
+    """
+    bundled = load_registry()
+    own = {spec.name: entry_digest(spec) for spec in name.models if spec.name not in bundled}
+    return {**conditions, OWN_ENTRIES: own}

@@ -15,6 +15,7 @@ from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import load_encoder, load_registry
 from medsearch.index.reader import open_index
 from medsearch.protocols import Retriever
+from medsearch.search.conditions import retriever_conditions
 from medsearch.search.evaluation_index import evaluation_index
 from medsearch.search.identical_ids import ignores_identical_ids
 from medsearch.search.indexing import IndexRequest
@@ -23,6 +24,7 @@ from medsearch.search.retrievers import HybridRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, Document, ModelKind
+from medsearch.workbench.hub.bench import told_of
 from medsearch.workbench.hub.corpora import write_documents
 
 if TYPE_CHECKING:
@@ -56,8 +58,9 @@ def local_mteb_model(name: str, settings: Settings | None = None) -> MtebEncoder
     from medsearch.evaluation.mteb_models import MtebEncoder, MtebRetriever, model_meta
 
     here = settings or Settings.from_environment()
-    asked = parse_retriever(name, load_registry(here.models))
-    meta = model_meta(name, asked.models)
+    registry = load_registry(here.models, cache=here.cache)
+    asked = parse_retriever(name, registry)
+    meta = model_meta(name, asked.models, told_of(asked, retriever_conditions(asked, registry)))
     if not asked.hybrid and asked.models[0].kind is ModelKind.DENSE:
         return MtebEncoder(load_encoder(asked.models[0], cache=here.cache), meta)
     return MtebRetriever(lambda task, documents: _open(asked, task, documents, here), meta)
@@ -78,7 +81,7 @@ class Unheard:
 def _open(asked: RetrieverName, task: str, documents: Sequence[Document], settings: Settings) -> Retriever:
     """The retriever over whole documents, compared exactly; its indices are kept."""
     location = write_documents(task, documents, settings.cache)
-    registry = load_registry(settings.models)
+    registry = load_registry(settings.models, cache=settings.cache)
     parts = []
     for spec in asked.models:
         wanted = IndexRequest(location, (spec,), WHOLE_DOCUMENTS)

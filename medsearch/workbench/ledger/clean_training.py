@@ -13,7 +13,7 @@ from medsearch.corpora.lines import read_lines
 from medsearch.corpora.rejects import Rejects
 from medsearch.errors import UsageError
 from medsearch.workbench.ledger.contamination import TrainTally
-from medsearch.workbench.ledger.training_texts import LINES, read_training_texts
+from medsearch.workbench.ledger.training_texts import LINES, Reading, read_training_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def check_clean_target(train: tuple[Path, ...], target: Path) -> None:
 def write_clean(tally: TrainTally, fields: tuple[str, ...], target: Path) -> Cleaned:
     """Write the rows without a leak, each byte for byte as it was; whole or not at all."""
     source = tally.file.path
-    good = {number for number, _ in read_training_texts(source, fields, Rejects())} - tally.leaking
+    good = {number for number, _ in read_training_texts(source, Reading(fields))} - tally.leaking
     partial = target.with_name(f"{target.name}.partial")
     with _opened(partial, packed=target.name.endswith(".gz")) as stream:
         for line in _kept(source, good):

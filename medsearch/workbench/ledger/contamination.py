@@ -13,19 +13,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from medsearch.corpora.rejects import Rejects
-from medsearch.errors import MedsearchError
 from medsearch.evaluation.overlap.found import Kind
 from medsearch.evaluation.overlap.index import Overlap, OverlapIndex
 from medsearch.protocols import Progress
 from medsearch.settings import Settings
 from medsearch.workbench.ledger.benchmark_texts import START, Benchmarks, Owner, Part, read_benchmarks
-from medsearch.workbench.ledger.training_texts import (
-    TrainingFile,
-    TrainingText,
-    read_training_texts,
-    training_files,
-)
+from medsearch.workbench.ledger.fields import TrainingText
+from medsearch.workbench.ledger.training_files import TrainingFile, files_with_texts, training_files
+from medsearch.workbench.ledger.training_texts import Reading, read_training_texts
 from medsearch.workbench.suites import Suite
 
 LISTED = 10_000
@@ -79,13 +74,14 @@ class TaskTally:
 
 @dataclass(slots=True)
 class Ledger:
-    """All that was found; `pairs` lists the first `LISTED` leaks."""
+    """All that was found; `pairs` lists the first `LISTED` leaks, `remarks` what else must be said."""
 
     request: ContaminationRequest
     benchmarks: Benchmarks
     train: list[TrainTally]
     tasks: dict[str, TaskTally]
-    rejects: Rejects
+    reading: Reading
+    remarks: list[str]
     pairs: list[LeakingPair] = field(default_factory=list)
     roles: Counter[str] = field(default_factory=Counter)
 
@@ -94,40 +90,45 @@ class Ledger:
         """Pairs of a training text and a query or relevant document."""
         return sum(task.leaks for task in self.tasks.values())
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether some of the training set could not be read, so that it may leak unseen."""
+        return self.reading.unreadable.count > 0
+
 
 def check_contamination(request: ContaminationRequest, settings: Settings, progress: Progress) -> Ledger:
     """Read the benchmarks, then every training text past them; memory does not grow with the training set.
 
     Raises:
-        UsageError: a file, a corpus or a split is not there.
-        MedsearchError: a training file holds no text at all, or a corpus cannot be read.
+        UsageError: a file, a field, a corpus or a split is not there.
+        MedsearchError: a training file that is named holds no text at all, or a corpus cannot be read.
     """
-    files = training_files(request.train)
+    files, remarks = files_with_texts(training_files(request.train), request.fields)
     benchmarks = read_benchmarks(request.suite, settings, progress, keep_starts=request.show_text)
     progress.say(f"Indexing {len(benchmarks.texts):,} texts of {len(benchmarks.tasks)} benchmarks")
     index = OverlapIndex.of(benchmarks.texts.words())
     tasks = {name: TaskTally() for name in benchmarks.tasks}
-    ledger = Ledger(request, benchmarks, [TrainTally(file) for file in files], tasks, Rejects())
+    reading, tallies = Reading(request.fields), [TrainTally(file) for file in files]
+    ledger = Ledger(request, benchmarks, tallies, tasks, reading, [*benchmarks.remarks, *remarks])
     for tally in ledger.train:
         with progress.stage(f"Checking {tally.file.path.name}", tally.file.lines or None) as advance:
-            for block, rows in _blocks(tally, request.fields, ledger.rejects):
+            for block, rows in _blocks(tally, reading):
                 found = index.find([text.text for text in block])
-                for row, overlaps in groupby(found, key=lambda overlap: overlap.row):
-                    _account(ledger, tally, block[row], list(overlaps))
+                for _, overlaps in groupby(found, key=lambda one: _place(block[one.row])):
+                    _account(ledger, tally, block, list(overlaps))
                 advance(rows)
-        if not tally.texts:
-            reason = f": {ledger.rejects.examples[-1]}" if ledger.rejects.examples else ""
-            raise MedsearchError(f"{tally.file.path}: no training text in it{reason}")
     return ledger
 
 
-def _blocks(
-    tally: TrainTally, fields: tuple[str, ...], rejects: Rejects
-) -> Iterator[tuple[list[TrainingText], int]]:
+def _place(text: TrainingText) -> tuple[int, str]:
+    return text.row, text.field
+
+
+def _blocks(tally: TrainTally, reading: Reading) -> Iterator[tuple[list[TrainingText], int]]:
     """Texts by the block, and how many rows each block ends."""
     block: list[TrainingText] = []
     characters, rows = 0, 0
-    for _, texts in read_training_texts(tally.file.path, fields, rejects):
+    for _, texts in read_training_texts(tally.file.path, reading):
         block += texts
         characters += sum(len(text.text) for text in texts)
         rows += 1
@@ -139,8 +140,8 @@ def _blocks(
     yield block, rows
 
 
-def _account(ledger: Ledger, tally: TrainTally, text: TrainingText, overlaps: list[Overlap]) -> None:
-    """Enter what one training text overlaps, once under each task and id that has such a text."""
+def _account(ledger: Ledger, tally: TrainTally, block: list[TrainingText], overlaps: list[Overlap]) -> None:
+    """Enter what one field of a row overlaps, once under each task and id that has such a text."""
     surest: dict[Owner, Overlap] = {}
     for overlap in overlaps:
         for owner in ledger.benchmarks.owners.get(overlap.text, ()):
@@ -151,6 +152,7 @@ def _account(ledger: Ledger, tally: TrainTally, text: TrainingText, overlaps: li
         kind = task.overlaps[owner.part].get(owner.text_id, overlap.kind)
         task.overlaps[owner.part][owner.text_id] = max(kind, overlap.kind, key=_STRENGTH.__getitem__)
         if owner.part is not Part.DOCUMENT:
+            text = block[overlap.row]
             task.leaks += 1
             task.leaked |= _queries(ledger.benchmarks, owner)
             tally.leaking.add(text.row)

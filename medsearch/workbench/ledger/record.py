@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from medsearch.corpora.rejects import Rejects
 from medsearch.evaluation.evaluate import git_revision
 from medsearch.evaluation.keep import file_name
-from medsearch.evaluation.overlap import containment, edits, sketches
+from medsearch.evaluation.overlap import containment, edits, runs, sketches
 from medsearch.evaluation.overlap.found import Kind
 from medsearch.index.manifest import replace_file
 from medsearch.workbench.comparison.leaked_queries import FOLDER
@@ -26,12 +28,20 @@ SETTINGS = {
         "few_below": containment.MANY,
         "stock_phrase_above": containment.COMMON,
     },
+    "whole_texts_inside_longer": {
+        "words": [runs.SIZES.start, runs.SIZES.stop - 1],
+        "least_weight": runs.LEAST_WEIGHT,
+        "stock_phrase_above": containment.COMMON,
+    },
     "near": {
         "words": sketches.GRAM,
         "jaccard": sketches.JACCARD,
         "bands": sketches.BANDS,
         "rows": sketches.ROWS,
-        "one_word_apart_up_to": edits.LONGEST,
+        "one_word_apart": [edits.LEAST, edits.LONGEST],
+        "word_share": edits.WORD_SHARE,
+        "word_share_of_short": round(edits.WORD_SHARE_OF_SHORT, 4),
+        "name_share": edits.NAME_SHARE,
     },
 }
 """What a report's findings depend on beside the texts."""
@@ -41,9 +51,11 @@ def contamination_record(ledger: Ledger, models: Sequence[str] = ()) -> dict[str
     """The report, ready for JSON. `models` are those trained on this set; see `leaked_queries`.
 
     In `by_benchmark`, `queries`, `relevant` and `documents` count the texts of each part that the training
-    set overlaps, `*_checked` those that were looked for; `leaks` counts pairs of the first two.
+    set overlaps, `*_checked` those that were looked for; `leaks` counts pairs of the first two. `incomplete`
+    says that `set_aside` rows could not be read; rows `without_text` could, and had nothing to check.
+    `fields_read` counts texts by field, `fields_not_read` the values of fields without any.
     """
-    benchmarks = ledger.benchmarks
+    benchmarks, reading = ledger.benchmarks, ledger.reading
     named = {"models": list(models)} if models else {}
     return {
         "suite": ledger.request.suite.name,
@@ -59,20 +71,58 @@ def contamination_record(ledger: Ledger, models: Sequence[str] = ()) -> dict[str
         "pairs": [_of_pair(pair, shown=ledger.request.show_text) for pair in ledger.pairs],
         "pairs_not_listed": ledger.leaks - len(ledger.pairs),
         "unchecked": benchmarks.unchecked,
-        "remarks": benchmarks.remarks,
-        "set_aside": {"rows": ledger.rejects.count, "examples": ledger.rejects.examples},
+        "remarks": [*ledger.remarks, *_of_rows(ledger)],
+        "incomplete": ledger.incomplete,
+        "set_aside": _set_aside(reading.unreadable),
+        "without_text": _set_aside(reading.without_text),
+        "fields_asked_for": list(ledger.request.fields),
+        "fields_read": dict(reading.fields.read),
+        "fields_not_read": dict(reading.fields.never_read),
         "settings": SETTINGS,
         "git_revision": git_revision(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def keep_record(record: dict[str, Any], folder: Path, name: str) -> Path:
-    """Write `folder`/contamination/NAME.json, where `compare` and the leaderboard look for it."""
-    file = folder / FOLDER / f"{file_name(name)}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(file, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
-    return file
+def keep_record(record: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write `folder`/contamination/NAME.SUITE.DIGEST.json for each model, or one by the training file's name.
+
+    `compare`, the leaderboard and the report take all that they find there together. Only a check of the same
+    files for the same tasks and fields replaces an older report: another one adds to what is known.
+    """
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    kept = []
+    for name in record.get("models") or [Path(record["train"][0]["file"]).stem]:
+        one = {**record, "models": [name]} if "models" in record else record
+        stem = f"{file_name(name)}.{file_name(record['suite'])}.{_digest(record)}"
+        kept.append(folder / FOLDER / f"{stem}.json")
+        text = json.dumps(one, indent=1, ensure_ascii=False) + "\n"
+        replace_file(kept[-1], text.encode("utf-8", "replace"))
+    return kept
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """Eight characters of a SHA-256 of what was checked against what."""
+    files = sorted(file["sha256"] for file in record["train"])
+    checked = [files, sorted(record["by_benchmark"]), sorted(record["fields_asked_for"])]
+    return sha256(json.dumps(checked).encode()).hexdigest()[:8]
+
+
+def _set_aside(rejects: Rejects) -> dict[str, Any]:
+    return {"rows": rejects.count, "examples": rejects.examples}
+
+
+def _of_rows(ledger: Ledger) -> list[str]:
+    """What a page that shows the counts must say of the rows."""
+    found = (
+        (ledger.reading.unreadable, "could not be read and may leak unseen"),
+        (ledger.reading.without_text, "had no text to check"),
+    )
+    return [
+        f"{rejects.count:,} training {'row' if rejects.count == 1 else 'rows'} {said}"
+        for rejects, said in found
+        if rejects.count
+    ]
 
 
 def _of_task(tally: TaskTally, texts: TaskTexts) -> dict[str, Any]:
