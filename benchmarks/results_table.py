@@ -12,6 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmarks.record import RESULTS
+from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
 from medsearch.evaluation.stress import shown
 from medsearch.settings import Settings
@@ -66,7 +67,9 @@ def put_in_readme(text: str, new: str) -> str:
 
 def main(folder: str, readme: str = str(README), summary: str = str(SUMMARY)) -> None:
     """Judge the results, rewrite the tables, keep the summary."""
-    found = findings_of(Path(folder), FindingsRequest(Terms(), looks=Settings.from_environment().looks))
+    settings = Settings.from_environment()
+    registry = tuple(load_registry(settings.models, cache=settings.cache).values())
+    found = findings_of(Path(folder), FindingsRequest(Terms(registry=registry), looks=settings.looks))
     made, file = tables(found), Path(readme)
     file.write_text(put_in_readme(file.read_text("utf-8"), made), encoding="utf-8")
     Path(summary).write_text(

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             spec=find_model(arguments.model, registry),
             folder=arguments.results,
             registry=registry,
-            terms=Terms(measure=arguments.measure),
+            terms=Terms(measure=arguments.measure, registry=tuple(registry.values())),
             looks=settings.looks,
         )
     )

@@ -104,8 +104,9 @@ def _findings(out: Path, results: list[TaskResult]) -> Findings | None:
     if not results or find_spec("scipy") is None:
         return None
     names = tuple(dict.fromkeys(result.retriever for result in results))
-    looks = Settings.from_environment().looks
-    return findings_of(out, FindingsRequest(Terms(), retrievers=names, looks=looks))
+    settings = Settings.from_environment()
+    registry = tuple(load_registry(settings.models, cache=settings.cache).values())
+    return findings_of(out, FindingsRequest(Terms(registry=registry), retrievers=names, looks=settings.looks))
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -90,7 +90,7 @@ def _speaks_unicode() -> bool:
 
 
 def _alignment(rows: Sequence[Sequence[object]], columns: int) -> list[str]:
-    numeric = re.compile(r"[\d,.\-+ ]+")
+    numeric = re.compile(r"[\d,.\-+ <\N{MINUS SIGN}]+")
     return [
         "right" if rows and all(numeric.fullmatch(str(row[column])) for row in rows) else "left"
         for column in range(columns)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~@$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|:(?=//)|(?<=\bwww)\.|^[-+=#]")
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|~@$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|:(?=//)|(?<=\bwww)\.|^[-+=#]")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 

@@ -56,7 +56,7 @@ dim = 5
 licence = "none"
 
 [contrary]
-source = "path:nowhere"
+source = "path:nowhere/else"
 revision = "{OTHER_REVISION}"
 kind = "dense"
 pooling = "cls"

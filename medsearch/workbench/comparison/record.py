@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medsearch.evaluation.fairness import Fairness
 from medsearch.evaluation.stress import StressCard, compare_cards
 from medsearch.evaluation.task_means import task_weights
 from medsearch.evaluation.verdicts import comparison_record
@@ -17,7 +18,7 @@ _SIDES = ("a", "b")
 
 def compare_record(compared: Compared) -> dict[str, Any]:
     """Everything that `medsearch compare` knows, ready for JSON."""
-    request, fairness = compared.request, compared.fairness
+    request = compared.request
     marks = {
         task: _of_both([side.marks[task] for side in compared.backgrounds]) for task in compared.judged.tasks
     }
@@ -35,12 +36,7 @@ def compare_record(compared: Compared) -> dict[str, Any]:
         "left_out": dict(compared.paired.left_out),
         "left_out_by_request": list(compared.paired.by_request),
         "weights": task_weights(compared.judged.tasks),
-        "fairness": {
-            "checked": fairness.checked,
-            "equal": dict(fairness.equal),
-            "shown": {field: _of_both(values) for field, values in fairness.shown.items()},
-            "notes": list(fairness.notes),
-        },
+        "fairness": _fairness(compared.fairness),
         "looks": _of_both(
             [None if side.looks is None else _looks(side.looks, compared) for side in compared.backgrounds]
         ),
@@ -79,6 +75,15 @@ def _judged(judged: Judged) -> dict[str, Any]:
         "tasks": {task: comparison_record(row) for task, row in judged.tasks.items()},
         "mean": comparison_record(judged.mean),
         "comparisons": judged.comparisons,
+    }
+
+
+def _fairness(fairness: Fairness) -> dict[str, Any]:
+    return {
+        "checked": fairness.checked,
+        "equal": dict(fairness.equal),
+        "shown": {field: _of_both(values) for field, values in fairness.shown.items()},
+        "notes": list(fairness.notes),
     }
 
 

@@ -36,7 +36,10 @@ class BenchmarkFacts:
 
 @dataclass(frozen=True, slots=True)
 class ContaminationFacts:
-    """One report. `models` are those it is about; `remarks` what it could not check."""
+    """One report. `models` are those it is about; `remarks` what it could not check.
+
+    Where no model was named, `models` holds the file's name and `named` is false; `fields` were asked for.
+    """
 
     models: tuple[str, ...]
     suite: str
@@ -45,6 +48,8 @@ class ContaminationFacts:
     benchmarks: tuple[BenchmarkFacts, ...]
     remarks: tuple[str, ...]
     created: str
+    fields: tuple[str, ...] = ()
+    named: bool = True
 
 
 def read_contamination(folder: Path) -> list[ContaminationFacts]:
@@ -78,6 +83,8 @@ def _facts(record: Mapping[str, Any], stem: str) -> ContaminationFacts:
         benchmarks=tuple(_benchmark(str(task), row) for task, row in record["by_benchmark"].items()),
         remarks=(*unchecked, *(str(line) for line in record.get("remarks", []))),
         created=str(record.get("created") or ""),
+        fields=tuple(str(name) for name in record.get("fields_asked_for", [])),
+        named="models" in record,
     )
 
 

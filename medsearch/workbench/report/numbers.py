@@ -50,11 +50,6 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
 
-def p_value(value: float) -> str:
-    """Four decimals, or one digit and its power of ten."""
-    return f"{value:.4f}" if value >= 0.0001 else f"{value:.0e}".replace("-", MINUS)
-
-
 def cost(figures: Any, key: str) -> str:
     """One figure of a price or of a result's cost without its unit; "" where it was not measured."""
     value = figures.get(key) if figures else None

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.stress import shown
+from medsearch.workbench.comparison.sentences import weights_note
+from medsearch.workbench.comparison.written import p_value
 from medsearch.workbench.report import numbers
 from medsearch.workbench.report.visible import markdown, markdown_table, visible
+
+
+def weights(tasks: Iterable[str]) -> str:
+    """How a mean over these tasks is weighted, as a sentence behind a space; "" where all count once."""
+    note = weights_note(tasks)
+    return f" {note[:1].upper()}{note[1:]}." if note else ""
+
 
 _BREAKS = re.compile(r"([_/:\-])")
 
@@ -70,7 +79,8 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "span": numbers.span,
     "signed_span": numbers.signed_span,
     "count": numbers.count,
-    "p": numbers.p_value,
+    "p": p_value,
+    "weights": weights,
     "cost": numbers.cost,
     "short_mark": numbers.short_mark,
     "rate": shown,

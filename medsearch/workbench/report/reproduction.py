@@ -110,8 +110,9 @@ def _parts(findings: Findings, folder: Path) -> Iterator[str]:
         yield shlex.join(["medsearch", "stress", "--models", ",".join(findings.cards), *out])
     for report in findings.contamination:
         train = [part for file in report.train for part in ("--train", file.name)]
-        models = [part for model in report.models for part in ("--model", model)]
-        yield shlex.join(["medsearch", "contamination", *train, "--suite", report.suite, *models, *out])
+        told = [part for model in report.models for part in ("--model", model)] if report.named else []
+        told += ["--fields", ",".join(report.fields)] if report.fields else []
+        yield shlex.join(["medsearch", "contamination", *train, "--suite", report.suite, *told, *out])
     by_how: dict[tuple[str, ...], list[str]] = {}
     for found in findings.calibrations:
         by_how.setdefault(tuple(_calibrate(found)), []).append(found.retriever)

@@ -9,7 +9,9 @@ _STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
     r"\ud800-\udfff\ufffe\uffff]"
 )
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~$]|@(?!\d)|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|:(?=//)|(?<=\bwww)\.|^[-+=#]")
+_MARKDOWN = re.compile(
+    r"[\\`*\[\]<>|~$]|@(?!\d)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|:(?=//)|(?<=\bwww)\.|^[-+=#]"
+)
 _NUMBERS = re.compile(r"[-+\u2212\u2013\d.,?% ]*(\[[-+\u2212\u2013\d., ]+\])?")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
