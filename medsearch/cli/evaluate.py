@@ -29,7 +29,7 @@ from medsearch.workbench.looks import note_run_look
 from medsearch.workbench.report.numbers import cost
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suite_stress import keep_stress_cards
-from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask, load_suite, names_a_suite
+from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask, load_suite, names_a_suite, suite_names
 
 SHOWN = (
     "corpus", "split", "documents", "queries", "queries_judged", "models", "cost", "marks", "settings",
@@ -159,7 +159,10 @@ def _run_suite(
 def _evaluate_corpus(arguments: argparse.Namespace) -> int:
     """One corpus is a suite of one task, to report on."""
     settings = Settings.from_environment()
-    location = find_corpus(arguments.corpus, settings.data)
+    try:
+        location = find_corpus(arguments.corpus, settings.data)
+    except UsageError as error:
+        raise UsageError(f"{error}; suites: {', '.join(suite_names())}") from None
     task = SuiteTask(arguments.corpus, arguments.split or "test")
     suite = Suite(f"{location.name}:{task.split}", SuiteRole.REPORT, "", (task,))
     results = _run_suite(arguments, suite, arguments.out)
