@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-_STEERING = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~@$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|:(?=//)|(?<=\bwww)\.|^[-+=#]")
-_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
+from medsearch.workbench.report.visible import markdown, visible
 
-
-def visible(text: str) -> str:
-    """Control characters, marks of direction, surrogates and what has no width are shown by their number."""
-    return _STEERING.sub(lambda found: f"⟨U+{ord(found.group()):04X}⟩", text)
-
-
-def markdown(text: str) -> str:
-    """Text that reads as itself in Markdown, on one line; HTML, links and formulas in it stay words."""
-    line = " ".join(visible(text).split())
-    return _NUMBERED.sub(r"\1\\\2", _MARKDOWN.sub(lambda found: "\\" + found.group(), line))
+__all__ = ["markdown", "markdown_table", "visible"]
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> str:

@@ -72,7 +72,7 @@ def test_queries_that_several_tasks_ask_are_said_to_be_fewer() -> None:
     tasks = {task: (by_query(random.random(40)), by_query(random.random(40))) for task in ("a:t", "b:t")}
     keys = {task: {f"q{n:05}": str(n) for n in range(10)} for task in tasks}
     found = with_holm({"m": compare_means(tasks, keys=keys)})["m"]
-    assert "not distinguishable with 80 queries (70 different ones); a true" in sentence(
+    assert "not distinguishable with 80 queries, 70 of them different; a true" in sentence(
         "mean", "A", "B", found
     )
 

@@ -38,7 +38,7 @@ def weights_note(tasks: Iterable[str]) -> str:
 def _queries(found: PairedComparison) -> str:
     """Their number, and how many they are with each counted once that several tasks ask."""
     many = f"{found.queries:,} queries"
-    return many if found.distinct == found.queries else f"{many} ({found.distinct:,} different ones)"
+    return many if found.distinct == found.queries else f"{many}, {found.distinct:,} of them different"
 
 
 def _power(judged: JudgedComparison, procedure: Procedure) -> str:
