@@ -166,3 +166,34 @@ def test_a_run_is_scored_by_own_judgements_where_the_corpus_has_none(
     files = ["--run", str(tmp_path / "my.run"), "--qrels", str(tmp_path / "my.qrels")]
     assert main(["evaluate", "tiny", *files, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["models"]["my"]["nDCG@10"] == 1.0
+
+
+@pytest.mark.slow
+def test_a_suite_is_kept_judged_and_read_again(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text('role = "choose"\ntasks = ["tiny:test"]\n', encoding="utf-8")
+    asked = ["evaluate", str(suite), "--models", "bm25", "--out", str(tmp_path / "out")]
+    assert main(asked) == 0
+    shown = capsys.readouterr().out
+    assert "mean nDCG@10 times 100 over 1 task" in shown
+    assert "tiny:test" in shown
+    assert "baseline" in shown
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "tiny.test.bm25.json", "tiny.test.bm25.qrels", "tiny.test.bm25.run", "mteb", "stress",
+    }  # fmt: skip
+    assert main([*asked, "--json"]) == 0
+    told = capsys.readouterr()
+    record = json.loads(told.out)
+    [result] = record["results"]
+    assert (result["task"], result["retriever"], result["scores"]["nDCG@10"]) == ("tiny:test", "bm25", 1.0)
+    assert result["cost"]["query_ms_p50"] > 0
+    assert "kept from" in told.err
+
+
+def test_options_of_a_corpus_are_refused_for_a_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "medical-dev", "--split", "dev"]) == 2
+    assert "--split goes with a corpus; medical-dev is a suite" in capsys.readouterr().err
+    assert main(["evaluate", "medical-def"]) == 2
+    assert "suites: medembed-5, medical-dev" in capsys.readouterr().err
