@@ -129,9 +129,14 @@ def test_search_narrow_and_compare(browser_page: Page, hosts: set[str]) -> None:
     expect(left).to_have_count(10)
     expect(right).to_have_count(10)
     expect(page.get_by_role("status").first).to_contain_text("in common")
-    shared = page.locator(".ms-left .ms-card", has=page.locator(".ms-there")).first
-    other_side = page.locator(str(shared.locator(".ms-there").get_attribute("href")))
-    expect(other_side.locator("h2")).to_have_text(shared.locator("h2").inner_text())
+    # Both are read in one go: between two reads the page may replace its lists.
+    page.wait_for_function(
+        """() => {
+            const card = document.querySelector(".ms-left .ms-card:has(.ms-there)");
+            const other = card && document.querySelector(card.querySelector(".ms-there").getAttribute("href"));
+            return other && other.querySelector("h2").innerText === card.querySelector("h2").innerText;
+        }"""
+    )
     expect(page.locator(".ms-only-here").first).to_be_visible()
     assert hosts == {"127.0.0.1"}
     assert "chest" not in page.url
