@@ -133,7 +133,8 @@ def test_search_narrow_and_compare(browser_page: Page, hosts: set[str]) -> None:
     page.wait_for_function(
         """() => {
             const card = document.querySelector(".ms-left .ms-card:has(.ms-there)");
-            const other = card && document.querySelector(card.querySelector(".ms-there").getAttribute("href"));
+            const link = card && card.querySelector(".ms-there").getAttribute("href");
+            const other = link && document.querySelector(link);
             return other && other.querySelector("h2").innerText === card.querySelector("h2").innerText;
         }"""
     )
