@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks.readme import README, Marks
 from benchmarks.record import RESULTS
 from medsearch.encoders.registry import load_registry
-from medsearch.errors import UsageError
 from medsearch.evaluation.stress import shown
 from medsearch.settings import Settings
 from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of
@@ -34,7 +34,6 @@ from medsearch.workbench.report.numbers import (
 from medsearch.workbench.report.page import faults_of
 from medsearch.workbench.report.visible import markdown
 
-README = Path(__file__).resolve().parent.parent / "README.md"
 SUMMARY = RESULTS / "evaluation.json"
 BEGIN, END = "<!-- results: made by benchmarks/results_table.py -->", "<!-- end of results -->"
 
@@ -53,16 +52,12 @@ def tables(findings: Findings) -> str:
 
 
 def put_in_readme(text: str, new: str) -> str:
-    """README with what is between its two marks replaced.
+    """README with the table between its two marks replaced.
 
     Raises:
         UsageError: if it lacks the marks.
     """
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise UsageError(f"{README.name} has no `{BEGIN}` … `{END}`")
-    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+    return Marks(BEGIN, END).replaced(text, new)
 
 
 def main(folder: str, readme: str = str(README), summary: str = str(SUMMARY)) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks.readme import README, Marks
 from benchmarks.record import RESULTS
 from medsearch.errors import UsageError
 from medsearch.evaluation.stress import StressCard, shown
 from medsearch.evaluation.stress_cards import card_record, read_cards
 
-README = Path(__file__).resolve().parent.parent / "README.md"
 SUMMARY = RESULTS / "stress.json"
 BEGIN, END = "<!-- stress: made by benchmarks/stress_table.py -->", "<!-- end of stress -->"
 KEPT = ("retriever", "all", "categories", "settings", "git_revision", "created")
@@ -58,11 +58,7 @@ def put_in_readme(text: str, new: str) -> str:
     Raises:
         UsageError: if it lacks the marks.
     """
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise UsageError(f"{README.name} has no `{BEGIN}` … `{END}`")
-    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+    return Marks(BEGIN, END).replaced(text, new)
 
 
 def main(folder: str, readme: str = str(README)) -> None:

@@ -57,9 +57,7 @@ def index_corpus(
         ModelUnavailableError: if a model's weights are not on this machine.
     """
     check_settings(request.passages)
-    for spec in request.models:
-        if spec.kind is ModelKind.SPARSE:
-            Bm25Encoder(spec, 1.0)  # refuses bad parameters before any work is done
+    _check_bm25(request.models)
     location = request.location
     plan = Plan(
         corpus=location.name,
@@ -83,6 +81,13 @@ def index_corpus(
         source=Source(str(location.path.absolute()), quick_stamp(location)),
     )
     return build_index(folder, plan, material, progress, rebuild=request.rebuild)
+
+
+def _check_bm25(models: Sequence[ModelSpec]) -> None:
+    """Refuse bad parameters before any work is done."""
+    for spec in models:
+        if spec.kind is ModelKind.SPARSE:
+            Bm25Encoder(spec, 1.0)
 
 
 class _Cutter:
