@@ -143,22 +143,6 @@ def open_bench(
     return Bench(request, collection, rejects, shared | {"rejects": rejects.count}, settings, registry)
 
 
-def run_benchmark(
-    request: BenchmarkRequest, settings: Settings, registry: Mapping[str, ModelSpec], progress: Progress
-) -> tuple[dict[str, Any], list[Evaluation]]:
-    """Evaluate each retriever; returns the result record and the evaluations with their runs.
-
-    Vectors are kept, so that a second evaluation of the same model and corpus only searches.
-
-    Raises:
-        UsageError: if the split does not exist, or none of its queries has a relevant document.
-        MedsearchError: if `trec_files` and an id holds white space.
-    """
-    bench = open_bench(request, settings, registry, progress)
-    evaluations = [bench.score(name, progress) for name in request.retrievers]
-    return bench.record(evaluations, request.retrievers), evaluations
-
-
 def say_what_is_odd(corpus: str, rejects: Rejects, progress: Progress) -> None:
     """Tell how many records were set aside, the first of them, and every warning."""
     if rejects.count:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from benchmark_material import run_benchmark
 from fakes import Heard
 
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
 from medsearch.evaluation.evaluate import Evaluation, without_identical_ids
 from medsearch.evaluation.measures import per_query_scores
-from medsearch.search.benchmark import BenchmarkRequest, run_benchmark
+from medsearch.search.benchmark import BenchmarkRequest
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 from medsearch.types import Qrels, Run

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from benchmark_material import run_benchmark
 from fakes import Heard, TopicEncoder, topic_spec
 
 from medsearch.corpora.catalogue import CorpusLocation, find_corpus
@@ -18,7 +19,7 @@ from medsearch.errors import CorpusError, MedsearchError
 from medsearch.evaluation.evaluate import DEPTH
 from medsearch.index.manifest import read_manifest
 from medsearch.index.reader import IndexReader, open_index
-from medsearch.search.benchmark import BenchmarkRequest, run_benchmark
+from medsearch.search.benchmark import BenchmarkRequest
 from medsearch.search.indexing import IndexRequest, index_corpus
 from medsearch.search.names import parse_retriever
 from medsearch.search.retrievers import Bm25Retriever, DenseRetriever, HybridRetriever

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from benchmark_material import run_benchmark
 from fakes import Heard
 
 from benchmarks.bm25_ablation import VARIANTS, bm25_run
 from medsearch.corpora.catalogue import find_corpus, load_collection
 from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import load_registry
-from medsearch.search.benchmark import BenchmarkRequest, run_benchmark
+from medsearch.search.benchmark import BenchmarkRequest
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 
