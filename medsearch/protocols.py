@@ -26,6 +26,26 @@ class Encoder(Protocol):
         ...
 
 
+class TokenEncoder(Protocol):
+    """Turns text into one vector a token (late interaction): ONNX Runtime, or sentence-transformers.
+
+    A text's score is the sum, over the query's vectors, of the highest dot product with one of the text's.
+    """
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the registry says of this model."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str], /) -> list[Vectors]:
+        """Encode queries, each behind the spec's query prompt; one (tokens, dim) a text."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str], /) -> list[Vectors]:
+        """Encode documents or passages, each behind the document prompt; one (tokens, dim) a text."""
+        ...
+
+
 class Retriever(Protocol):
     """Ranks documents for queries: from an index on disk, or exactly over a whole corpus."""
 

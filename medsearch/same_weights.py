@@ -18,15 +18,23 @@ def same_weights(one: Spec, other: Spec) -> bool:
     """
     ours, theirs = str(one.get("sha256") or ""), str(other.get("sha256") or "")
     if ours and theirs:
-        return ours == theirs
+        return ours == theirs and _base(one) == _base(other)
     return bool(one.get("source")) and _origin(one) == _origin(other)
 
 
 def _origin(spec: Spec) -> tuple[str, str]:
     """Source and revision in one spelling."""
     scheme, _, rest = str(spec.get("source") or "").partition(":")
+    if scheme == "adapter":
+        return f"adapter:{rest}", ""
     if scheme == "path":
         return f"path:{Path(rest).expanduser().resolve()}", ""
     # The hub takes the names of its repositories in any case.
     source = f"hub:{rest.casefold()}" if scheme == "hub" else f"{scheme}:{rest}"
     return source, str(spec.get("revision") or "")
+
+
+def _base(spec: Spec) -> tuple[str, ...]:
+    """What an adapter changes: one adapter on two bases is two models. Empty for all other models."""
+    parameters = spec.get("parameters") or {}
+    return tuple(str(parameters.get(f"base_{part}") or "") for part in ("source", "revision", "sha256"))

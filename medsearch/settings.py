@@ -28,8 +28,8 @@ class Settings:
         `data/` is always looked in last. A relative path is taken from the working directory.
         """
         variables = os.environ if environment is None else environment
-        home = _home() / "data"
-        looks = variables.get("MEDSEARCH_LOOKS") or _home() / "results" / "looks.jsonl"
+        home = checkout_or_here() / "data"
+        looks = variables.get("MEDSEARCH_LOOKS") or checkout_or_here() / "results" / "looks.jsonl"
         named = [Path(part) for part in variables.get("MEDSEARCH_DATA", "").split(os.pathsep) if part]
         models = variables.get("MEDSEARCH_MODELS", "")
         return cls(
@@ -41,7 +41,7 @@ class Settings:
         )
 
 
-def _home() -> Path:
+def checkout_or_here() -> Path:
     """The checkout that this package was installed from, else the working directory."""
     checkout = Path(__file__).resolve().parent.parent
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()

@@ -50,7 +50,8 @@ class SizeClass(StrEnum):
 class ModelSpec:
     """Everything that makes two runs of a model comparable; one entry of `models.toml`.
 
-    `source` is "hub:<repo>", "package:<module>", "path:<dir>" or "builtin:<name>"; `revision` pins it.
+    `source` is "hub:<repo>", "package:<module>", "path:<dir>", "adapter:<dir>@<base model>" or
+    "builtin:<name>"; `revision` pins it. An adapter's base stands in `parameters` (`base_source` and so on).
     `max_tokens` counts special tokens too. `sha256` is that of the weights file, where one is pinned.
     `family` is what a model was made from (its base model's name; its own where empty), so that looks at a
     test set are counted over all that were tried; `size` is the class that tables compare it in.

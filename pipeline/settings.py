@@ -13,7 +13,10 @@ from pipeline.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """`search` is what the library reads; `servers` and `model`, where given, stand for the recipe's."""
+    """`search` is what the library reads; `servers` and `model`, where given, stand for the recipe's.
+
+    `trained` is the folder of trainings, where one is named; see `training`.
+    """
 
     search: Settings
     runs: Path
@@ -21,12 +24,19 @@ class PipelineSettings:
     model: str
     api_key: str
     allow_remote: bool
+    trained: Path | None = None
+
+    @property
+    def training(self) -> Path:
+        """Where training runs lie: a folder each."""
+        return self.trained or self.runs.parent / "training"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> PipelineSettings:
-        """Read MEDSEARCH_RUNS, _LLM_SERVERS (commas between), _LLM_MODEL, _LLM_KEY, _ALLOW_REMOTE_LLM."""
+        """Read MEDSEARCH_RUNS, _TRAINING, _LLM_SERVERS (commas between), _LLM_MODEL, _LLM_KEY and so on."""
         variables = os.environ if environment is None else environment
         search = Settings.from_environment(variables)
+        trained = variables.get("MEDSEARCH_TRAINING", "")
         servers = [part.strip() for part in variables.get("MEDSEARCH_LLM_SERVERS", "").split(",")]
         return cls(
             search=search,
@@ -35,6 +45,7 @@ class PipelineSettings:
             model=variables.get("MEDSEARCH_LLM_MODEL", ""),
             api_key=variables.get("MEDSEARCH_LLM_KEY", ""),
             allow_remote=variables.get("MEDSEARCH_ALLOW_REMOTE_LLM", "") == "1",
+            trained=Path(trained) if trained else None,
         )
 
     def over(self, recipe: Recipe) -> Recipe:

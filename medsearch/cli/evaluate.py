@@ -47,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "corpus", metavar="SUITE|CORPUS",
         help="a suite by name or file (.toml), or a test collection by name or folder",
     )  # fmt: skip
-    parser.add_argument("--models", help=f"retrievers, comma-separated (default: {_MODELS})")
+    parser.add_argument(
+        "--models",
+        help=f"retrievers, comma-separated: MODEL, hybrid:MODEL, rerank:LATE:FIRST (default: {_MODELS})",
+    )
     parser.add_argument("--split", help="of a corpus: whose judgements (default: test)")
     parser.add_argument("--passages", action="store_true", help="search passages, as the page does")
     parser.add_argument("--approximate", action="store_true", help="search the graph, as the page does")

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from medsearch.adapter_source import split_adapter
 from medsearch.errors import UsageError
 from medsearch.types import ModelKind, ModelSpec, Pooling, SizeClass
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-_SOURCES = ("hub", "package", "path", "builtin")
+_SOURCES = ("hub", "package", "path", "adapter", "builtin")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _KEYS = frozenset(ModelSpec.__dataclass_fields__) - {"name"}
 _REQUIRED = {
@@ -106,6 +107,8 @@ def _check_agreement(spec: ModelSpec, entry: _Entry) -> None:
     scheme, _, rest = spec.source.partition(":")
     if scheme not in _SOURCES or not rest:
         raise entry.wrong("source", f"must be one of {':…, '.join(_SOURCES)}:…, not {spec.source!r}")
+    if adapter := split_adapter(spec.source):
+        _check_adapter(adapter, spec, entry)
     if scheme == "hub" and not re.fullmatch(r"[0-9a-f]{40}", spec.revision):
         raise entry.wrong("revision", f"must be a full commit hash (40 hex digits), not {spec.revision!r}")
     if not spec.revision:
@@ -116,6 +119,16 @@ def _check_agreement(spec: ModelSpec, entry: _Entry) -> None:
         _check_bm25(spec, entry)
     if (spec.kind is ModelKind.DENSE) != (spec.pooling is not Pooling.NONE):
         raise entry.wrong("pooling", f"{spec.pooling} does not fit a {spec.kind} model")
+
+
+def _check_adapter(parts: tuple[str, str], spec: ModelSpec, entry: _Entry) -> None:
+    """Folder and base are both named, and the model is dense."""
+    if not all(parts):
+        raise entry.wrong("source", f"must be adapter:FOLDER@MODEL, not {spec.source!r}")
+    if spec.kind is not ModelKind.DENSE:
+        raise entry.wrong("kind", f"must be dense, as only dense models are adapted, not {spec.kind!r}")
+    if spec.parameters:
+        raise entry.wrong("parameters", "an adapter has none; its length, pooling and prompts are keys")
 
 
 def _check_bm25(spec: ModelSpec, entry: _Entry) -> None:

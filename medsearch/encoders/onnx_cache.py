@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from medsearch.encoders.export import EXPORT_VERSION
-from medsearch.encoders.verify import FILES_MARK, verify_weights, weights_digest
-from medsearch.encoders.weights import locate_weights
+from medsearch.encoders.merged import readable_key, ready_weights, weights_key
+from medsearch.encoders.verify import FILES_MARK
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
 
@@ -23,16 +20,12 @@ _TOOLS = ("torch", "transformers", "onnx", "onnxscript")
 def export_key(spec: ModelSpec, *, cache: Path) -> str:
     """Name the export by the model and a hash of all that it depends on: weights, length, export version.
 
-    Of a folder that is pinned also its other files, such as the tokenizer. Weights that the registry pins (by
-    commit or SHA-256) need not be on this machine.
+    Of a folder that is pinned also its other files, such as the tokenizer; see also `weights_key`.
     """
-    pinned = spec.sha256 or (spec.revision if spec.source.startswith("hub:") else "")
-    weights = pinned or weights_digest(locate_weights(spec), cache=cache)
-    parts: list[object] = [spec.source, weights, spec.max_tokens, EXPORT_VERSION]
+    parts: list[object] = [spec.source, *weights_key(spec, cache=cache), spec.max_tokens, EXPORT_VERSION]
     if spec.source.startswith("path:") and FILES_MARK in spec.revision:
         parts.append(spec.revision.partition(FILES_MARK)[2])
-    readable = re.sub(r"[^a-z0-9.]+", "-", spec.name.lower())
-    return f"{readable}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+    return readable_key(spec, parts)
 
 
 def ready_export(spec: ModelSpec, *, cache: Path) -> Path:
@@ -55,8 +48,7 @@ def ready_export(spec: ModelSpec, *, cache: Path) -> Path:
 
 
 def _export(spec: ModelSpec, folder: Path, cache: Path) -> None:
-    weights = locate_weights(spec)
-    verify_weights(spec, weights, cache=cache)
+    weights = ready_weights(spec, cache=cache)
     missing = [name for name in _TOOLS if find_spec(name) is None]
     if missing:
         raise ModelUnavailableError(

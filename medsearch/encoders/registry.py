@@ -11,6 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+from medsearch.adapter_source import settled_adapter
+from medsearch.encoders.adapter_files import pinned_adapter
+from medsearch.encoders.adapters import attached, is_adapter
 from medsearch.encoders.entries import parse_entry
 from medsearch.encoders.verify import pinned_revision, weights_digest
 from medsearch.encoders.weights import missing_files
@@ -18,6 +21,8 @@ from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.protocols import Encoder
 from medsearch.same_weights import same_weights
 from medsearch.types import ModelKind, ModelSpec
+
+_BUNDLED = "models.toml"
 
 
 class Backend(StrEnum):
@@ -31,13 +36,15 @@ def load_registry(extra: Path | None = None, *, cache: Path | None = None) -> Ma
     """Read the bundled `models.toml` and, behind it, the entries of the file `extra`.
 
     With a `cache` (where digests are remembered) models in folders are pinned to the weights that lie there
-    now, so that a model trained again into the same folder never meets the vectors of the old one.
+    now, so that a model trained again into the same folder never meets the vectors of the old one. An adapter
+    is pinned to its base too; one whose files are missing is an entry all the same, which cannot be loaded.
 
     Raises:
         UsageError: A file cannot be read, an entry is wrong, or `extra` names a model that exists, or gives
             the weights of another entry another query prompt.
     """
-    registry = _parse(files("medsearch").joinpath("models.toml").read_text("utf-8"), "models.toml")
+    bundled = _parse(files("medsearch").joinpath(_BUNDLED).read_text("utf-8"), _BUNDLED)
+    registry = _attached(bundled, bundled, cache, file=_BUNDLED)
     if extra is None:
         return MappingProxyType(registry)
     try:
@@ -47,7 +54,8 @@ def load_registry(extra: Path | None = None, *, cache: Path | None = None) -> Ma
     for name in own:
         if name in registry:
             raise UsageError(f"{extra}: [{name}]: the registry has a model of this name; choose another")
-    whole = registry | {name: _pinned(spec, cache) for name, spec in own.items()}
+    own = {name: _pinned(spec, cache) for name, spec in own.items()}
+    whole = registry | _attached(own, registry | own, cache, file=str(extra))
     for name in own:
         _check_prompt(whole[name], whole.values(), extra)
     return MappingProxyType(whole)
@@ -67,6 +75,18 @@ def _check_prompt(spec: ModelSpec, entries: Iterable[ModelSpec], file: Path) -> 
             )
 
 
+def _attached(
+    entries: Mapping[str, ModelSpec], registry: Mapping[str, ModelSpec], cache: Path | None, *, file: str
+) -> dict[str, ModelSpec]:
+    """The entries of one file, adapters among them with their bases in `registry`, and pinned if there."""
+    done = dict(entries)
+    for name, spec in entries.items():
+        if is_adapter(spec):
+            done[name] = attached(spec, registry, file=file)
+            done[name] = done[name] if cache is None else pinned_adapter(done[name])
+    return done
+
+
 def _parse(text: str, file: str) -> dict[str, ModelSpec]:
     try:
         entries = tomllib.loads(text)
@@ -78,8 +98,11 @@ def _parse(text: str, file: str) -> dict[str, ModelSpec]:
 def _pinned(spec: ModelSpec, cache: Path | None) -> ModelSpec:
     """The spec with the SHA-256 of its weights, unless it names one, and a digest of its other files.
 
-    Only a model in a folder that is there is pinned: a hub's commit and a package's version do so already.
+    Only a model in a folder that is there is pinned: a hub's commit and a package's version do so already. Of
+    an adapter only the source is settled here: see `_attached`.
     """
+    if is_adapter(spec):
+        return replace(spec, source=settled_adapter(spec.source))
     if cache is None or not spec.source.startswith("path:"):
         return spec
     folder = Path(spec.source.removeprefix("path:")).expanduser()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from medsearch.encoders.adapters import base_of
 from medsearch.encoders.weights import locate_weights
 from medsearch.types import ModelSpec
 
@@ -22,7 +23,8 @@ def token_counter(source: Path | ModelSpec) -> Callable[[Sequence[str]], list[in
     """
     from tokenizers import Tokenizer
 
-    folder = locate_weights(source) if isinstance(source, ModelSpec) else source
+    # An adapter reads its base's tokens.
+    folder = locate_weights(base_of(source) or source) if isinstance(source, ModelSpec) else source
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medsearch.encoders.verify import verify_weights
-from medsearch.encoders.weights import locate_weights
+from medsearch.encoders.merged import ready_weights
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec, Vectors
 
@@ -21,8 +20,7 @@ class TransformerEncoder:
     """
 
     def __init__(self, spec: ModelSpec, *, cache: Path) -> None:
-        folder = locate_weights(spec)
-        verify_weights(spec, folder, cache=cache)
+        folder = ready_weights(spec, cache=cache)
         try:
             from sentence_transformers import SentenceTransformer
             from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer

@@ -62,6 +62,16 @@ def verify_weights(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
     Raises:
         ModelUnavailableError: The message names what differs.
     """
+    verify_pins(spec, folder, cache=cache)
+    verify_settings(spec, folder)
+
+
+def verify_pins(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
+    """Refuse weights or other files that are not the pinned ones.
+
+    Raises:
+        ModelUnavailableError: The message names what differs.
+    """
     if spec.sha256 and (found := weights_digest(folder, cache=cache)) != spec.sha256:
         raise ModelUnavailableError(
             f"model {spec.name!r}: {folder / 'model.safetensors'} is not the pinned file"
@@ -73,6 +83,14 @@ def verify_weights(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
             f"model {spec.name!r}: the tokenizer or a setting in {folder} is not the pinned one (files"
             f" {found}, expected {pinned}); if the folder was just written, run the command again"
         )
+
+
+def verify_settings(spec: ModelSpec, folder: Path) -> None:
+    """Refuse a folder whose settings contradict the registry.
+
+    Raises:
+        ModelUnavailableError: The message names the first that does.
+    """
     for field, stated, wanted in _disagreements(spec, folder):
         raise ModelUnavailableError(
             f"model {spec.name!r}: {field} is {stated} in {folder}, but {wanted} in the registry;"

@@ -6,6 +6,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from medsearch.encoders.adapter_files import locate_adapter
+from medsearch.encoders.adapters import base_of
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
 
@@ -18,9 +20,16 @@ _HUB_FILES = ["*.json", "model.safetensors", "vocab.txt"]
 def locate_weights(spec: ModelSpec, *, offline: bool = False) -> Path:
     """Return the folder that holds the model; unless `offline`, a hub model is fetched at its revision.
 
+    An adapter's folder has the adapter alone, though its base is located too: what an encoder loads is
+    `medsearch.encoders.merged.ready_weights`.
+
     Raises:
         ModelUnavailableError: The folder or the package is missing, incomplete, or the hub is unreachable.
     """
+    if base := base_of(spec):
+        folder = locate_adapter(spec)
+        locate_weights(base, offline=offline)
+        return folder
     scheme, _, rest = spec.source.partition(":")
     match scheme:
         case "package":

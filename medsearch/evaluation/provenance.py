@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medsearch.adapter_source import adapter_folder
 from medsearch.errors import MedsearchError
 from medsearch.types import ModelSpec
 
@@ -70,7 +71,8 @@ class Selection(_Record):
 class Provenance(_Record):
     """One trained model's `provenance.json`; `base` is the model it was trained from.
 
-    `weights_sha256` is that of the `model.safetensors` it speaks of ("": not written down).
+    `weights_sha256` is that of the `model.safetensors` it speaks of, of an adapter that of its
+    `adapter_model.safetensors` ("": not written down).
     """
 
     # First of the fields, so that of a file in another format this is what is complained of.
@@ -135,9 +137,10 @@ def read_provenance(folder: Path) -> Provenance | None:
 
 def trained_folder(source: str) -> Path | None:
     """The folder of a model of one's own, "path:DIR" or "adapter:DIR@BASE"; `None` for all others."""
+    adapter = adapter_folder(source)
+    if adapter is not None:
+        return adapter
     scheme, _, rest = source.partition(":")
-    if scheme == "adapter":
-        return Path(rest.rpartition("@")[0] or rest).expanduser()
     return Path(rest).expanduser() if scheme == "path" else None
 
 

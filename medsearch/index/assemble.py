@@ -17,14 +17,21 @@ from medsearch.index.bm25 import Bm25Encoder, average_length
 from medsearch.index.manifest import MANIFEST, Counts, Manifest, Plan, write_json
 from medsearch.index.passage_file import digest_of, read_counts, read_passages
 from medsearch.index.reader import open_index
-from medsearch.index.vectors import VectorStore
+from medsearch.index.token_store import TokenStore
+from medsearch.index.vectors import ChunkStore, Encoded, VectorStore
 from medsearch.index.writer import write_shard
 from medsearch.protocols import Progress
-from medsearch.types import ModelKind, Passage, Vectors
+from medsearch.types import ModelKind, ModelSpec, Passage
 
 _FIXED_BYTES = 64_000_000
 _BYTES_A_NUMBER = 10
 """Four in the chunk files and four in the engine, the rest for its graph."""
+
+_BYTES_A_TOKEN_NUMBER = 6
+"""Two in the chunk files and two in the engine, which writes them twice while it puts segments together."""
+
+_TEXT_BYTES_A_TOKEN = 3
+"""Fewer than any language's average, so that tokens are not underestimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,11 @@ class Unfinished:
         """The counts of finished cutting; `None` where the passages are not there, or not whole."""
         return read_counts(self.passages_file, self.counts_file)
 
-    def store(self, model: str) -> VectorStore:
+    def store(self, model: str) -> ChunkStore:
         """The chunk files of one model's vectors."""
-        return VectorStore(self.building / "vectors" / model)
+        folder = self.building / "vectors" / model
+        late = self.plan.models[model].kind is ModelKind.LATE_INTERACTION
+        return TokenStore(folder) if late else VectorStore(folder)
 
 
 def assemble(unfinished: Unfinished, counts: Counts, source: Source, progress: Progress) -> Manifest:
@@ -80,9 +89,9 @@ def assemble(unfinished: Unfinished, counts: Counts, source: Source, progress: P
     content = _Digest()
     shard = f"shard-{uuid.uuid4().hex[:12]}"
     vectors = {
-        name: (spec.dim, content.passing(name, _vectors(unfinished, name, counts)))
+        name: (spec, content.passing(name, _vectors(unfinished, name, counts)))
         for name, spec in sorted(plan.models.items())
-        if spec.kind is ModelKind.DENSE
+        if spec.kind is not ModelKind.SPARSE
     }
     passages = ((passage, unfinished.text(passage)) for passage in read_passages(unfinished.passages_file))
     with progress.stage("Writing the index", counts.passages) as advance:
@@ -115,9 +124,9 @@ def check_room(unfinished: Unfinished, counts: Counts) -> None:
     Raises:
         IndexRefusedError: saying how much is free and how much is needed.
     """
-    dims = sum(spec.dim for spec in unfinished.plan.models.values() if spec.kind is ModelKind.DENSE)
     text = unfinished.passages_file.stat().st_size
-    needed = _FIXED_BYTES + 4 * text + counts.passages * dims * _BYTES_A_NUMBER
+    vectors = sum(_bytes_of(spec, counts, text) for spec in unfinished.plan.models.values())
+    needed = _FIXED_BYTES + 4 * text + vectors
     free = disk_usage(unfinished.folder).free
     if free < needed:
         raise IndexRefusedError(
@@ -126,16 +135,32 @@ def check_room(unfinished: Unfinished, counts: Counts) -> None:
         )
 
 
+def _bytes_of(spec: ModelSpec, counts: Counts, text: int) -> float:
+    """About how many bytes a model's vectors take while they are written; `text` is in bytes."""
+    match spec.kind:
+        case ModelKind.DENSE:
+            return counts.passages * spec.dim * _BYTES_A_NUMBER
+        case ModelKind.LATE_INTERACTION:
+            tokens = min(counts.passages * spec.max_tokens, text // _TEXT_BYTES_A_TOKEN)
+            return tokens * spec.dim * _BYTES_A_TOKEN_NUMBER / float(spec.parameters.get("token_pooling", 1))
+        case ModelKind.SPARSE:
+            return 0.0
+
+
 class _Digest:
     """SHA-256 over the passages and each model's vectors, taken while they pass by."""
 
     def __init__(self) -> None:
         self._parts: dict[str, Any] = {}
 
-    def passing(self, name: str, chunks: Iterator[Vectors]) -> Iterator[Vectors]:
+    def passing(self, name: str, chunks: Iterator[Encoded]) -> Iterator[Encoded]:
         part = self._parts[name] = sha256()
         for chunk in chunks:
-            part.update(chunk.tobytes())
+            if isinstance(chunk, list):
+                for rows in chunk:
+                    part.update(len(rows).to_bytes(4, "big") + rows.tobytes())
+            else:
+                part.update(chunk.tobytes())
             yield chunk
 
     def hexdigest(self, passages: str) -> str:
@@ -145,7 +170,7 @@ class _Digest:
         return whole.hexdigest()
 
 
-def _vectors(unfinished: Unfinished, model: str, counts: Counts) -> Iterator[Vectors]:
+def _vectors(unfinished: Unfinished, model: str, counts: Counts) -> Iterator[Encoded]:
     """From the index being extended where it has the model, else from the chunk files."""
     if unfinished.made is None or model not in unfinished.made.plan.models:
         yield from unfinished.store(model).read(counts.passages)

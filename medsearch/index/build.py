@@ -30,7 +30,7 @@ from medsearch.index.manifest import (
 from medsearch.index.passage_file import digest_of, read_passages, write_counts, write_passages
 from medsearch.index.reader import open_index
 from medsearch.index.vectors import encode_resumably
-from medsearch.protocols import Encoder, Progress
+from medsearch.protocols import Encoder, Progress, TokenEncoder
 from medsearch.types import ModelKind, Passage
 
 
@@ -48,7 +48,7 @@ class Material:
     documents: Callable[[], int | None]
     cut: Callable[[], CutReport]
     text: Callable[[Passage], str]
-    encoder: Callable[[str], Encoder]
+    encoder: Callable[[str], Encoder | TokenEncoder]
     source: Source
 
 
@@ -220,20 +220,25 @@ def _cut(unfinished: Unfinished, material: Material, progress: Progress) -> Coun
     return counts
 
 
-def _encoders(unfinished: Unfinished, counts: Counts | None, material: Material) -> dict[str, Encoder]:
+def _encoders(
+    unfinished: Unfinished, counts: Counts | None, material: Material
+) -> dict[str, Encoder | TokenEncoder]:
     """The models that still have something to encode, loaded first: a missing one fails before long work."""
     kept = unfinished.made.plan.models if unfinished.made else {}
     return {
         name: material.encoder(name)
         for name, spec in unfinished.plan.models.items()
-        if spec.kind is ModelKind.DENSE
+        if spec.kind is not ModelKind.SPARSE
         and name not in kept
         and (counts is None or not unfinished.store(name).is_whole(counts.passages))
     }
 
 
 def _encode(
-    unfinished: Unfinished, counts: Counts, encoders: Mapping[str, Encoder], progress: Progress
+    unfinished: Unfinished,
+    counts: Counts,
+    encoders: Mapping[str, Encoder | TokenEncoder],
+    progress: Progress,
 ) -> None:
     for name, encoder in encoders.items():
         texts = (unfinished.text(passage) for passage in read_passages(unfinished.passages_file))

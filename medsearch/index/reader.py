@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,8 @@ from medsearch.errors import IndexRefusedError, UsageError
 from medsearch.index.bm25 import Bm25Encoder
 from medsearch.index.manifest import Manifest, model_differences, read_manifest, rebuild_command
 from medsearch.index.passage_file import passage_of
-from medsearch.types import Filter, ModelSpec, Passage, Vectors
+from medsearch.index.vectors import Encoded
+from medsearch.types import Filter, ModelKind, ModelSpec, Passage, Vectors
 
 if TYPE_CHECKING:
     from qdrant_edge import EdgeShard
@@ -52,13 +53,35 @@ class IndexReader:
     ) -> list[Point]:
         """The `k` passages whose vectors of this model have the highest dot product with `vector` (dim,)."""
         self.check(spec)
-        return self._query(vector.tolist(), spec.name, (k, where, exact))
+        return self._query(vector.tolist(), spec.name, k, _edge_filter(where), exact=exact)
+
+    def search_tokens(
+        self,
+        spec: ModelSpec,
+        vectors: Vectors,
+        *,
+        k: int,
+        where: Filter | None = None,
+        among: Collection[int] | None = None,
+    ) -> list[Point]:
+        """The `k` passages with the highest MaxSim to a query's `vectors` (tokens, dim), always exactly.
+
+        MaxSim is the sum, over the query's vectors, of the highest dot product with one of the passage's.
+        `among` are numbers of passages, besides which none is looked at.
+
+        Source: Khattab & Zaharia, "ColBERT: Efficient and Effective Passage Search via Contextualized Late
+        Interaction over BERT", SIGIR 2020.
+        """
+        self.check(spec)
+        if among is not None and not among:
+            return []
+        return self._query(vectors.tolist(), spec.name, k, _edge_filter(where, among), exact=True)
 
     def search_bm25(self, spec: ModelSpec, text: str, *, k: int, where: Filter | None = None) -> list[Point]:
         """The `k` passages with the highest BM25 score; fewer where fewer share a word with `text`."""
         self.check(spec)
         weights = Bm25Encoder(spec, self.manifest.average_length[spec.name]).query(text)
-        return self._query(weights, spec.name, (k, where, False)) if weights.indices else []
+        return self._query(weights, spec.name, k, _edge_filter(where)) if weights.indices else []
 
     def passages(self, numbers: Sequence[int]) -> list[Passage]:
         """The passages of these points, in the order asked for."""
@@ -73,17 +96,19 @@ class IndexReader:
         hits = self._shard.facet(FacetRequest(key=key, limit=limit, exact=True)).hits
         return [(str(hit.value), hit.count) for hit in hits]
 
-    def vectors(self, model: str) -> Iterator[Vectors]:
+    def vectors(self, model: str) -> Iterator[Encoded]:
         """All vectors of one model in passage order, in chunks."""
         from qdrant_edge import ScrollRequest
 
+        late = self.manifest.plan.models[model].kind is ModelKind.LATE_INTERACTION
         offset: Any = None
         while True:
             records, offset = self._shard.scroll(
                 ScrollRequest(offset=offset, limit=_SCROLL, with_payload=False, with_vector=[model])
             )
-            if records:
-                yield np.asarray([_named(record.vector, model) for record in records], dtype=np.float32)
+            rows = [np.asarray(_named(record.vector, model), dtype=np.float32) for record in records]
+            if rows:
+                yield rows if late else np.stack(rows)
             if offset is None:
                 return
 
@@ -91,15 +116,16 @@ class IndexReader:
         """Let the engine's files go."""
         self._shard.close()
 
-    def _query(self, query: Any, vector: str, options: tuple[int, Filter | None, bool]) -> list[Point]:
+    def _query(
+        self, query: Any, vector: str, k: int, where: EdgeFilter | None, *, exact: bool = False
+    ) -> list[Point]:
         from qdrant_edge import Query, QueryRequest, SearchParams
 
-        k, where, exact = options
         points = self._shard.query(
             QueryRequest(
                 query=Query.Nearest(query, using=vector),
                 limit=k,
-                filter=_edge_filter(where),
+                filter=where,
                 params=SearchParams(hnsw_ef=max(HNSW_EF, k), exact=exact),
                 with_payload=["doc_id"],
             )
@@ -157,13 +183,12 @@ def _named(vectors: Any, model: str) -> Sequence[float]:
     return row
 
 
-def _edge_filter(where: Filter | None) -> EdgeFilter | None:
-    from qdrant_edge import FieldCondition, MatchAny, RangeFloat
+def _edge_filter(where: Filter | None, among: Collection[int] | None = None) -> EdgeFilter | None:
+    from qdrant_edge import FieldCondition, HasIdCondition, MatchAny, RangeFloat
     from qdrant_edge import Filter as EdgeFilter
 
-    if where is None:
-        return None
-    must: list[Any] = []
+    must: list[Any] = [] if among is None else [HasIdCondition(set(among))]
+    where = where or Filter()
     if where.year_from is not None or where.year_to is not None:
         must.append(
             FieldCondition(key="metadata.year", range=RangeFloat(gte=where.year_from, lte=where.year_to))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,39 @@ from medsearch.types import Vectors
 
 CHUNK = 128
 """Texts a chunk: some seconds of encoding on two cores, which is all that a kill can cost."""
+
+
+Encoded = Vectors | list[Vectors]
+"""Some texts' vectors: of a dense model (texts, dim), of a late-interaction one (tokens, dim) for each."""
+
+
+class ChunkStore(Protocol):
+    """Where encoded chunks of texts are kept: `VectorStore`, or `TokenStore` for late interaction."""
+
+    def has(self, chunk: int) -> bool:
+        """Whether this chunk is on disk."""
+        ...
+
+    def is_whole(self, texts: int) -> bool:
+        """Whether the vectors of this many texts are all on disk."""
+        ...
+
+    def drop_damaged(self, texts: int, dim: int) -> None:
+        """Remove each file that is not the chunk of its place."""
+        ...
+
+    def append(self, chunk: int, vectors: Encoded) -> None:
+        """Store chunk number `chunk`; durable when this returns."""
+        ...
+
+    def read(self, texts: int) -> Iterator[Encoded]:
+        """The chunks of this many texts in order."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the chunk files."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +67,12 @@ class VectorStore:
 
     def drop_damaged(self, texts: int, dim: int) -> None:
         """Remove each file that is not the chunk of its place: float32, `dim` wide, and of the right rows."""
-        expected = {self._file(chunk): min(CHUNK, texts - chunk * CHUNK) for chunk in range(chunks_of(texts))}
+        expected = {self._file(chunk): texts_in(chunk, texts) for chunk in range(chunks_of(texts))}
         for file in self.folder.glob("*.npy"):
             if _rows_of(file, dim) != expected.get(file):
                 file.unlink()
 
-    def append(self, chunk: int, vectors: Vectors) -> None:
+    def append(self, chunk: int, vectors: Encoded) -> None:
         """Store chunk number `chunk`; durable when this returns."""
         self.folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
@@ -65,8 +99,8 @@ def _rows_of(file: Path, dim: int) -> int:
 
 def encode_resumably(
     texts: Iterable[str],
-    encode: Callable[[list[str]], Vectors],
-    store: VectorStore,
+    encode: Callable[[list[str]], Encoded],
+    store: ChunkStore,
     advance: Callable[[int], None],
 ) -> None:
     """Encode into `store` those chunks of `texts` that are not there yet.
@@ -83,6 +117,11 @@ def encode_resumably(
 def chunks_of(texts: int) -> int:
     """How many chunks this many texts make."""
     return -(-texts // CHUNK)
+
+
+def texts_in(chunk: int, texts: int) -> int:
+    """How many of this many texts the chunk of this number has."""
+    return min(CHUNK, texts - chunk * CHUNK)
 
 
 def in_chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -19,8 +19,10 @@ from medsearch.search.evaluation_index import evaluation_index
 from medsearch.search.identical_ids import ignores_identical_ids
 from medsearch.search.indexing import IndexRequest
 from medsearch.search.names import RetrieverName
+from medsearch.search.query_tokens import remembering_tokens
 from medsearch.search.query_vectors import remembering
-from medsearch.search.retrievers import DenseRetriever, HybridRetriever, PointRetriever
+from medsearch.search.reranking import TokenRetriever, assemble
+from medsearch.search.retrievers import DenseRetriever, PointRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, Collection, ModelSpec, PassageSettings
@@ -65,8 +67,7 @@ class Bench:
         Raises:
             UsageError: if no query has a relevant document.
         """
-        parts = tuple(self._part(spec, progress) for spec in name.models)
-        retriever = HybridRetriever(parts) if name.hybrid else parts[0]
+        retriever = assemble(name, lambda spec: self._part(spec, progress))
         total = len(judged_queries(self.collection.qrels))
         with progress.stage(f"Searching with {name.name}", total) as advance:
             return evaluate(
@@ -105,12 +106,16 @@ class Bench:
             self.request.location.name, open_index(folder), self.registry, self.settings.cache
         )
         retriever = searcher.retriever(RetrieverName(spec.name, (spec,)), exact=not self.request.approximate)
-        if not isinstance(retriever, DenseRetriever):
-            return retriever
         judged = set(judged_queries(self.collection.qrels))
         texts = [query.text for query in self.collection.queries if query.query_id in judged]
-        encoder = remembering(retriever.encoder, texts, folder / "queries", progress)
-        return DenseRetriever(retriever.reader, encoder, retriever.exact)
+        match retriever:
+            case DenseRetriever(reader, encoder, exact):
+                known = remembering(encoder, texts, folder / "queries", progress)
+                return DenseRetriever(reader, known, exact)
+            case TokenRetriever(reader, late):
+                return TokenRetriever(reader, remembering_tokens(late, texts, folder / "queries", progress))
+            case _:
+                return retriever
 
     def folder(self, spec: ModelSpec, progress: Progress) -> Path:
         """The evaluation index of this model: one a model, so that each is encoded once."""

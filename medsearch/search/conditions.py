@@ -14,6 +14,7 @@ from medsearch.corpora.passages import CUTTING
 from medsearch.evaluation.evaluate import DEPTH
 from medsearch.search.fusion import RRF_K
 from medsearch.search.names import RetrieverName
+from medsearch.search.reranking import RERANK_DEPTH
 from medsearch.search.retrievers import FUSION_DEPTH
 from medsearch.types import Collection, ModelKind, ModelSpec, PassageSettings, Qrels
 
@@ -50,9 +51,10 @@ def shared_conditions(
 
 
 def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec]) -> dict[str, Any]:
-    """Models as they are used, the query prompts that the registry declares for them, and the fusion.
+    """Models as they are used, the query prompts that the registry declares for them, fusion and reranking.
 
-    `software` is what else vectors may depend on: shown, and no reason to refuse a comparison.
+    `software` is what else vectors may depend on: shown, and no reason to refuse a comparison. `rerank` is
+    there only for a retriever that reranks, so that kept results of others still hold.
     """
     dense = any(spec.kind is not ModelKind.SPARSE for spec in name.models)
     runtime = {package: version(package) for package in _RUNTIME} if dense else {}
@@ -62,8 +64,25 @@ def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec])
             spec.name: registry[spec.name].query_prompt if spec.name in registry else spec.query_prompt
             for spec in name.models
         },
-        "fusion": {"method": "rrf", "k": RRF_K, "depth": FUSION_DEPTH} if name.hybrid else None,
+        "fusion": {"method": "rrf", "k": RRF_K, "depth": FUSION_DEPTH} if _fuses(name) else None,
+        **({"rerank": _rerank(name, name.first)} if name.first else {}),
         "software": {"cutting": CUTTING, **runtime},
+    }
+
+
+def _fuses(name: RetrieverName) -> bool:
+    return (name.first or name).hybrid
+
+
+def _rerank(name: RetrieverName, first: RetrieverName) -> dict[str, Any]:
+    late = name.models[0]
+    pooling = late.parameters.get("token_pooling", 1.0)
+    return {
+        "method": "maxsim",
+        "model": late.name,
+        "first": first.name,
+        "depth": RERANK_DEPTH,
+        "token_pooling": pooling,
     }
 
 

@@ -17,12 +17,13 @@ from medsearch.corpora.passages import (
 )
 from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import find_model, load_encoder
+from medsearch.encoders.token_vectors import load_token_encoder
 from medsearch.encoders.tokens import token_counter
 from medsearch.index.assemble import Source
 from medsearch.index.bm25 import Bm25Encoder
 from medsearch.index.build import CutReport, Material, build_index
 from medsearch.index.manifest import Manifest, Plan
-from medsearch.protocols import Encoder, Progress
+from medsearch.protocols import Encoder, Progress, TokenEncoder
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, ModelKind, ModelSpec, Passage, PassageSettings
 
@@ -69,8 +70,10 @@ def index_corpus(
     folder.mkdir(parents=True, exist_ok=True)
     cutter = _Cutter(request, folder / REJECTS, registry)
 
-    def encoder(name: str) -> Encoder:
-        return load_encoder(plan.models[name], cache=settings.cache)
+    def encoder(name: str) -> Encoder | TokenEncoder:
+        spec = plan.models[name]
+        load = load_token_encoder if spec.kind is ModelKind.LATE_INTERACTION else load_encoder
+        return load(spec, cache=settings.cache)
 
     material = Material(
         passages=cutter.passages,

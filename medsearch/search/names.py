@@ -1,4 +1,7 @@
-"""What a retriever is called: a model of the registry, `bm25`, or `hybrid:MODEL`; `@no-prompt` behind it."""
+"""What a retriever is called: a model of the registry, `bm25`, `hybrid:MODEL`, or `rerank:LATE:FIRST`.
+
+`@no-prompt` may stand behind it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from medsearch.errors import UsageError
 from medsearch.types import ModelKind, ModelSpec
 
 HYBRID = "hybrid:"
+RERANK = "rerank:"
 BM25 = "bm25"
 WITHOUT_PROMPT = "@no-prompt"
 """Behind a name: its model is run without its query prompt, only to learn what the prompt is worth."""
@@ -17,15 +21,19 @@ WITHOUT_PROMPT = "@no-prompt"
 
 @dataclass(frozen=True, slots=True)
 class RetrieverName:
-    """A retriever by name with the models it needs: one, or for a hybrid the dense one and BM25."""
+    """A retriever by name with the models it needs: one, or for a hybrid the dense one and BM25.
+
+    One that reranks has `first`, whose ranking it reranks; its own model comes before those of `first`.
+    """
 
     name: str
     models: tuple[ModelSpec, ...]
+    first: RetrieverName | None = None
 
     @property
     def hybrid(self) -> bool:
-        """Whether two rankings are fused."""
-        return len(self.models) > 1
+        """Whether it is two rankings that are fused; one that reranks a hybrid is none."""
+        return self.first is None and len(self.models) > 1
 
     @property
     def without_prompt(self) -> bool:
@@ -46,16 +54,34 @@ def parse_retriever(name: str, registry: Mapping[str, ModelSpec]) -> RetrieverNa
         if dense.kind is not ModelKind.DENSE:
             raise UsageError(f"{name}: hybrid needs a dense model, {dense.name} is {dense.kind}")
         return RetrieverName(name, (dense, find_model(BM25, registry)))
-    spec = find_model(name, registry)
-    if spec.kind is ModelKind.LATE_INTERACTION:
-        raise UsageError(f"{name}: late-interaction models cannot be searched with yet")
-    return RetrieverName(name, (spec,))
+    if name.startswith(RERANK):
+        return _reranking(name, registry)
+    return RetrieverName(name, (find_model(name, registry),))
+
+
+def _reranking(name: str, registry: Mapping[str, ModelSpec]) -> RetrieverName:
+    model, _, reranked = name.removeprefix(RERANK).partition(":")
+    late = find_model(model, registry)
+    if late.kind is not ModelKind.LATE_INTERACTION:
+        raise UsageError(
+            f"{name}: rerank needs a late-interaction model, as rerank:LATE:FIRST, and {model} is {late.kind}"
+        )
+    if not reranked:
+        raise UsageError(f"{name}: name also what is reranked, such as {RERANK}{model}:{BM25}")
+    first = parse_retriever(reranked, registry)
+    if any(spec.kind is ModelKind.LATE_INTERACTION for spec in first.models):
+        raise UsageError(
+            f"{name}: what is reranked must be a dense model, {BM25} or {HYBRID}MODEL, not {reranked}"
+        )
+    return RetrieverName(name, (late, *first.models), first)
 
 
 def _without_prompt(name: str, asked: RetrieverName) -> RetrieverName:
     if not any(spec.query_prompt for spec in asked.models):
         raise UsageError(f"{name}: {asked.name} declares no query prompt, so there is none to leave out")
-    return RetrieverName(name, tuple(replace(spec, query_prompt="") for spec in asked.models))
+    bare = tuple(replace(spec, query_prompt="") for spec in asked.models)
+    first = asked.first and replace(asked.first, models=bare[1:])
+    return RetrieverName(name, bare, first)
 
 
 def models_of(names: str, registry: Mapping[str, ModelSpec]) -> tuple[list[RetrieverName], list[ModelSpec]]:

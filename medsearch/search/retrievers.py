@@ -51,7 +51,7 @@ class DenseRetriever:
 
     def retrieve(self, queries: Sequence[Query], *, k: int, where: Filter | None = None) -> Run:
         """The same as a run."""
-        return _run(self, queries, k, where)
+        return as_run(self, queries, k, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Bm25Retriever:
 
     def retrieve(self, queries: Sequence[Query], *, k: int, where: Filter | None = None) -> Run:
         """The same as a run."""
-        return _run(self, queries, k, where)
+        return as_run(self, queries, k, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class HybridRetriever:
 
     def retrieve(self, queries: Sequence[Query], *, k: int, where: Filter | None = None) -> Run:
         """The same as a run."""
-        return _run(self, queries, k, where)
+        return as_run(self, queries, k, where)
 
 
 def roll_up(fetch: Callable[[int], list[Point]], k: int, whole_documents: bool) -> list[Point]:
@@ -101,7 +101,7 @@ def roll_up(fetch: Callable[[int], list[Point]], k: int, whole_documents: bool) 
         for point in points:
             best.setdefault(point.doc_id, point)
         if len(best) >= k or len(points) < wanted:
-            return _in_order(best.values())[:k]
+            return in_order(best.values())[:k]
         wanted *= 2
 
 
@@ -123,11 +123,13 @@ def _fuse(rankings: Sequence[Sequence[Point]], k: int) -> list[Point]:
     return [found[doc_id]._replace(score=score) for doc_id, score in ranked(fused.get("", {}))[:k]]
 
 
-def _in_order(points: Iterable[Point]) -> list[Point]:
+def in_order(points: Iterable[Point]) -> list[Point]:
+    """Best first; of equal scores the greater document id, as trec_eval ranks them."""
     return sorted(points, key=lambda point: (point.score, point.doc_id), reverse=True)
 
 
-def _run(retriever: PointRetriever, queries: Sequence[Query], k: int, where: Filter | None) -> Run:
+def as_run(retriever: PointRetriever, queries: Sequence[Query], k: int, where: Filter | None) -> Run:
+    """What a retriever finds for each query, as a run."""
     rankings = retriever.points([query.text for query in queries], k=k, where=where)
     return {
         query.query_id: {point.doc_id: point.score for point in ranking}

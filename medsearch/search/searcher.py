@@ -12,18 +12,14 @@ from urllib.parse import quote, unquote
 from medsearch.corpora.catalogue import CorpusLocation, find_corpus, fingerprint, quick_stamp
 from medsearch.corpora.locations import locate
 from medsearch.encoders.registry import load_encoder
+from medsearch.encoders.token_vectors import load_token_encoder
 from medsearch.errors import CorpusError, IndexRefusedError, UsageError
 from medsearch.index.manifest import MANIFEST, Manifest, rebuild_command
 from medsearch.index.reader import IndexReader, open_index
-from medsearch.protocols import Encoder
-from medsearch.search.names import RetrieverName, parse_retriever
-from medsearch.search.retrievers import (
-    Bm25Retriever,
-    DenseRetriever,
-    HybridRetriever,
-    PointRetriever,
-    search_passages,
-)
+from medsearch.protocols import Encoder, TokenEncoder
+from medsearch.search.names import RERANK, RetrieverName, parse_retriever
+from medsearch.search.reranking import TokenRetriever, assemble
+from medsearch.search.retrievers import Bm25Retriever, DenseRetriever, PointRetriever, search_passages
 from medsearch.settings import Settings
 from medsearch.types import Filter, ModelKind, ModelSpec, PassageHit
 
@@ -47,6 +43,7 @@ class Searcher:
     registry: Mapping[str, ModelSpec]
     cache: Path
     _encoders: dict[str, Encoder] = field(default_factory=dict)
+    _token_encoders: dict[str, TokenEncoder] = field(default_factory=dict)
 
     def search(self, text: str, *, retriever: str, k: int = 10, where: Filter | None = None) -> Found:
         """The best `k` documents for `text`, each as its best passage.
@@ -63,21 +60,31 @@ class Searcher:
         return Found(text.strip(), retriever, tuple(hits), perf_counter() - started)
 
     def retriever(self, name: RetrieverName, *, exact: bool = False) -> PointRetriever:
-        """The retriever of this name over this index, its model loaded."""
-        parts = tuple(self._part(spec, exact) for spec in name.models)
-        return HybridRetriever(parts) if name.hybrid else parts[0]
+        """The retriever of this name over this index, its models loaded."""
+        return assemble(name, lambda spec: self._part(spec, exact))
 
     def retriever_names(self) -> list[str]:
         """What this index can be searched with, the recommended first: hybrids, dense models, BM25."""
         models = self.reader.manifest.plan.models
         dense = [name for name, spec in models.items() if spec.kind is ModelKind.DENSE]
         sparse = [name for name, spec in models.items() if spec.kind is ModelKind.SPARSE]
-        return [*(f"hybrid:{name}" for name in dense if sparse), *dense, *sparse]
+        return [*(f"hybrid:{name}" for name in dense if sparse), *dense, *sparse] or self.late_names()
+
+    def late_names(self) -> list[str]:
+        """What late-interaction models of this index do: rerank the best other, and search alone."""
+        models = self.reader.manifest.plan.models
+        late = [name for name, spec in models.items() if spec.kind is ModelKind.LATE_INTERACTION]
+        best = self.retriever_names()[:1] if len(late) < len(models) else []
+        return [*(f"{RERANK}{name}:{first}" for name in late for first in best), *late]
 
     def _part(self, spec: ModelSpec, exact: bool) -> PointRetriever:
         self.reader.check(spec)
         if spec.kind is ModelKind.SPARSE:
             return Bm25Retriever(self.reader, spec)
+        if spec.kind is ModelKind.LATE_INTERACTION:
+            if spec.name not in self._token_encoders:
+                self._token_encoders[spec.name] = load_token_encoder(spec, cache=self.cache)
+            return TokenRetriever(self.reader, self._token_encoders[spec.name])
         if spec.name not in self._encoders:
             self._encoders[spec.name] = load_encoder(spec, cache=self.cache)
         return DenseRetriever(self.reader, self._encoders[spec.name], exact)

@@ -23,6 +23,7 @@ from medsearch.protocols import Progress
 from medsearch.search.evaluation_index import evaluation_index
 from medsearch.search.indexing import IndexRequest
 from medsearch.search.names import RetrieverName
+from medsearch.search.reranking import RERANK_DEPTH
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, ModelSpec, PassageSettings
 from medsearch.workbench.efficiency_probe import Measured, ProbePart, ProbeRequest
@@ -45,9 +46,10 @@ class Cost:
 
     `documents_per_second` is how fast texts become what is indexed, without writing it to the engine;
     `query_ms_p50` and `query_ms_p99` are from a query's text to ten passages; `index_bytes_per_document` are
-    bytes allocated on disk, with the texts, which each of a hybrid's two indexes has; `peak_memory_mib` is
-    that of a process that did all of it with the model loaded. `others_share` is how much of the machine
-    other processes took meanwhile (0 to 1): speed is only worth comparing where it is small.
+    bytes allocated on disk, with the texts, which each index of a hybrid or a reranker has;
+    `peak_memory_mib` is that of a process that did all of it with the model loaded. `others_share` is how
+    much of the machine other processes took meanwhile (0 to 1): speed is only worth comparing where it is
+    small.
     """
 
     documents_per_second: float
@@ -93,7 +95,12 @@ def measure_cost(
         manifests.append(manifest)
     queries = _queries(request.location)
     asked = ProbeRequest(
-        request.location.name, tuple(parts), queries, settings.cache.absolute(), not request.approximate
+        request.location.name,
+        tuple(parts),
+        queries,
+        settings.cache.absolute(),
+        exact=not request.approximate,
+        rerank=request.retriever.first is not None,
     )
     file = parts[0].folder / _FOLDER / f"{_key(asked, manifests)}.json"
     kept = None if request.again else _read(file)
@@ -172,7 +179,7 @@ def _queries(location: CorpusLocation) -> tuple[str, ...]:
 
 def _key(request: ProbeRequest, manifests: Sequence[Manifest]) -> str:
     depends_on = (
-        _VERSION,
+        (_VERSION, RERANK_DEPTH) if request.rerank else _VERSION,
         [(part.spec.of_vectors, part.spec.query_prompt) for part in request.parts],
         [manifest.shard for manifest in manifests],
         request.queries,

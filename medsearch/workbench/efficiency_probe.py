@@ -20,11 +20,13 @@ import numpy as np
 
 from medsearch.corpora.passages import passage_text
 from medsearch.encoders.registry import load_encoder
+from medsearch.encoders.token_vectors import load_token_encoder
 from medsearch.errors import MedsearchError
 from medsearch.index.bm25 import Bm25Encoder, average_length
 from medsearch.index.reader import IndexReader, open_index
 from medsearch.search.names import RetrieverName
-from medsearch.search.retrievers import HybridRetriever, PointRetriever, search_passages
+from medsearch.search.reranking import assemble
+from medsearch.search.retrievers import PointRetriever, search_passages
 from medsearch.search.searcher import Searcher
 from medsearch.types import ModelKind, ModelSpec
 
@@ -50,13 +52,23 @@ class ProbePart:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What to measure: one part, or for a hybrid two; `queries` are searched for one at a time."""
+    """What to measure: one part, or for a hybrid two; `queries` are searched for one at a time.
+
+    With `rerank` the first part reranks what the others find.
+    """
 
     corpus: str
     parts: tuple[ProbePart, ...]
     queries: tuple[str, ...]
     cache: Path
     exact: bool
+    rerank: bool = False
+
+    @property
+    def name(self) -> RetrieverName:
+        """The retriever that the parts make."""
+        models = tuple(part.spec for part in self.parts)
+        return RetrieverName("", models, RetrieverName("", models[1:]) if self.rerank else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +91,21 @@ def probe(request: ProbeRequest) -> Measured:
     """Measure speed, then the memory that all of it took.
 
     Documents a second are those of the index turned into what is indexed: vectors of a dense model, and of
-    BM25 the counts and weights of words; of a hybrid both. Writing them to the engine is not in it. A query's
-    time is from its text to ten passages ready to be shown, the model's work included.
+    BM25 the counts and weights of words; of a hybrid both, and with a reranker its token vectors too. Writing
+    them to the engine is not in it. A query's time is from its text to ten passages ready to be shown, the
+    models' work included.
     """
     before = _ticks()
-    retrievers: list[PointRetriever] = []
+    retrievers: dict[str, PointRetriever] = {}
     seconds_a_document = 0.0
     for part in request.parts:
         reader = open_index(part.folder)
         searcher = Searcher(request.corpus, reader, {part.spec.name: part.spec}, request.cache)
-        retrievers.append(
-            searcher.retriever(RetrieverName(part.spec.name, (part.spec,)), exact=request.exact)
+        retrievers[part.spec.name] = searcher.retriever(
+            RetrieverName(part.spec.name, (part.spec,)), exact=request.exact
         )
         seconds_a_document += _seconds_a_document(reader, part.spec, request.cache)
-    retriever = HybridRetriever(tuple(retrievers)) if len(retrievers) > 1 else retrievers[0]
+    retriever = assemble(request.name, lambda spec: retrievers[spec.name])
     times = _query_seconds(retriever, open_index(request.parts[0].folder), request.queries)
     p50, p99 = np.percentile(times, [50, 99])
     return Measured(
@@ -114,7 +127,8 @@ def _seconds_a_document(reader: IndexReader, spec: ModelSpec, cache: Path) -> fl
         for text in texts:
             encoder.document(text)
     else:
-        model = load_encoder(spec, cache=cache)
+        load = load_token_encoder if spec.kind is ModelKind.LATE_INTERACTION else load_encoder
+        model = load(spec, cache=cache)
         texts = _texts(reader, _WARM_TEXTS)
         started = perf_counter()
         model.encode_documents(texts)

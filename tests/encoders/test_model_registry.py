@@ -87,7 +87,10 @@ def test_a_file_of_the_users_adds_a_model(tmp_path: Path) -> None:
         ({"licence": "1"}, "[mine]: licence: must be a string, not 1"),
         ({"revision": '""'}, "[mine]: revision: must not be empty"),
         ({"source": '"hub:a/b"'}, "[mine]: revision: must be a full commit hash (40 hex digits), not '1'"),
-        ({"source": '"BAAI/bge"'}, "[mine]: source: must be one of hub:…, package:…, path:…, builtin:…, not"),
+        (
+            {"source": '"BAAI/bge"'},
+            "[mine]: source: must be one of hub:…, package:…, path:…, adapter:…, builtin:…",
+        ),
         ({"sha256": '"abc"'}, "[mine]: sha256: must be 64 hex digits, not 'abc'"),
         ({"parameters": "1"}, "[mine]: parameters: must be a table of numbers and strings"),
         ({"parameters": "{ k1 = [1] }"}, "[mine]: parameters.k1: must be a number or a string, not [1]"),

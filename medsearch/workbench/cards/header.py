@@ -52,8 +52,8 @@ def card_header(
         library_name="sentence-transformers" if _is_folder(spec) else None,
         pipeline_tag="sentence-similarity" if spec.kind is not ModelKind.SPARSE else None,
         tags=["medical", "retrieval", "medsearch", *(["sentence-transformers"] if _is_folder(spec) else [])],
-        metrics=[_metric(measure) for measure in measures],
-        eval_results=found,
+        metrics=[_metric(measure) for measure in measures] or None,
+        eval_results=found or None,
     )
     return str(data.to_yaml())
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from medsearch.evaluation.keep import file_name
 from medsearch.evaluation.provenance import Provenance, provenance_of
 from medsearch.evaluation.results import of_retriever, read_results
+from medsearch.evaluation.training_facts import TrainingFacts, training_facts_of
 from medsearch.evaluation.verdicts import Outcome
 from medsearch.search.names import BM25
 from medsearch.types import ModelSpec
@@ -20,6 +21,7 @@ from medsearch.workbench.board.findings import Findings, FindingsRequest, findin
 from medsearch.workbench.board.leaderboard import USUAL_BASELINE, Row
 from medsearch.workbench.cards.header import card_header, named_source
 from medsearch.workbench.cards.tables import card_tables
+from medsearch.workbench.cards.training_tables import guard_limits, training_context
 from medsearch.workbench.comparison.sentences import sentence
 from medsearch.workbench.comparison.versus import MEAN, Terms
 from medsearch.workbench.ledger.facts import ContaminationFacts
@@ -46,7 +48,7 @@ def model_card(request: CardRequest) -> str:
         MedsearchError: a file of the folder, or the provenance, cannot be read.
     """
     spec = request.spec
-    provenance = provenance_of(spec)
+    provenance, facts = provenance_of(spec), training_facts_of(spec)
     base = provenance.base if provenance else spec.family
     baseline = _baseline(request, base)
     retrievers = tuple(dict.fromkeys((spec.name, baseline)))
@@ -66,11 +68,14 @@ def model_card(request: CardRequest) -> str:
         "board": found.board,
         "findings": found,
         "reports": [report for report in found.contamination if _is_on(report, spec)],
-        "training": _training(provenance),
+        "training": training_rows(provenance),
+        "trained": row.background.trained,
+        "facts": facts,
+        **(training_context(facts) if facts else {}),
         "unjudged": [(task, score.reason) for task, score in row.scores.items() if score.reason],
         "machines": sorted(row.price.machines) if row.price else [],
         "sentences": list(_sentences(found, row)),
-        "limits": list(_limits(found, row, provenance)),
+        "limits": [*_limits(found, row, provenance), *_of_training(facts, base)],
         "again": reproduction_of(found),
         "version": version("medsearch"),
         **card_tables(found, row),
@@ -78,9 +83,14 @@ def model_card(request: CardRequest) -> str:
     return render("card.md.j2", context)
 
 
-def _training(provenance: Provenance | None) -> list[list[str]]:
+def training_rows(provenance: Provenance | None) -> list[list[str]]:
+    """Name, file, rows and SHA-256 of everything that it was trained on."""
     data = provenance.data if provenance else ()
     return [[each.name, each.file, f"{each.rows:,}", each.sha256] for each in data]
+
+
+def _of_training(facts: TrainingFacts | None, base: str) -> list[str]:
+    return guard_limits(facts, base) if facts else []
 
 
 def _is_on(report: ContaminationFacts, spec: ModelSpec) -> bool:

@@ -1,0 +1,81 @@
+"""The cache of late-interaction exports: one folder a model, made once, by a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from medsearch.encoders.merged import readable_key
+from medsearch.encoders.token_export import TOKEN_EXPORT_VERSION
+from medsearch.encoders.token_folder import projection_files, verify_token_model
+from medsearch.encoders.verify import files_digest, weights_digest
+from medsearch.encoders.weights import locate_weights
+from medsearch.errors import ModelUnavailableError
+from medsearch.types import ModelSpec
+
+_TOOLS = ("torch", "sentence_transformers", "onnx", "onnxscript")
+
+
+def token_export_key(spec: ModelSpec, *, cache: Path) -> str:
+    """Name the export by the model and a hash of all that it depends on.
+
+    That is its weights, those of its projection too, its other files, its length and the export's version. A
+    hub's commit stands for all files, which then need not be on this machine.
+    """
+    if spec.source.startswith("hub:"):
+        content: list[str] = [spec.revision]
+    else:
+        folder = locate_weights(spec)
+        projections = [file for file in projection_files(folder) if file.is_file()]
+        content = [weights_digest(folder, cache=cache), files_digest(folder)]
+        content += [hashlib.sha256(file.read_bytes()).hexdigest() for file in projections]
+    parts: list[object] = ["tokens", spec.source, content, spec.max_tokens, TOKEN_EXPORT_VERSION]
+    return readable_key(spec, parts)
+
+
+def ready_token_export(spec: ModelSpec, *, cache: Path) -> Path:
+    """Return the folder of a model's export; make it if the cache has none.
+
+    Raises:
+        ModelUnavailableError: The weights are missing, or of a form that cannot be run, or torch is not
+            installed, or the export fails.
+    """
+    folder = cache / "onnx" / token_export_key(spec, cache=cache)
+    if folder.is_dir():
+        return folder
+    from filelock import FileLock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not folder.is_dir():
+            _export(spec, folder, cache)
+    return folder
+
+
+def _export(spec: ModelSpec, folder: Path, cache: Path) -> None:
+    weights = locate_weights(spec)
+    verify_token_model(spec, weights, cache=cache)
+    missing = [name for name in _TOOLS if find_spec(name) is None]
+    if missing:
+        raise ModelUnavailableError(
+            f"model {spec.name!r} must first be exported to ONNX, which needs {', '.join(missing)};"
+            " run `pip install 'medsearch[export]'`, or copy the cache from a machine that has the export"
+        )
+    draft = folder.with_name(f"{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of an export that was stopped
+    print(f"exporting {spec.name} to ONNX, once; half a minute or more ...", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "medsearch.encoders.token_export"]
+    done = subprocess.run(
+        [*command, str(weights), str(draft), str(spec.max_tokens)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise ModelUnavailableError(f"model {spec.name!r}: the export to ONNX failed ({reason})")
+    draft.rename(folder)

@@ -1,0 +1,132 @@
+"""Does a late-interaction model's folder hold what the registry says, in the form that we can run?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medsearch.encoders.verify import verify_pins
+from medsearch.errors import ModelUnavailableError, UsageError
+from medsearch.types import ModelSpec
+
+DENSE, MASK, NORMALIZE = "Dense", "MultiVectorMask", "Normalize"
+_MODULES = ("Transformer", DENSE, MASK, NORMALIZE)
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # the first that is there counts, as in the library
+_TYPE = "MultiVectorEncoder"
+
+
+def projection_files(folder: Path) -> list[Path]:
+    """The weights of the modules behind the transformer, such as `1_Dense/model.safetensors`."""
+    paths = [folder / module["path"] for module in _modules(folder) if _kind(module) == DENSE]
+    return [path / "model.safetensors" for path in paths]
+
+
+def verify_token_model(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
+    """Refuse a folder that `sentence_transformers.MultiVectorEncoder` did not save, or that is another model.
+
+    Raises:
+        ModelUnavailableError: the message names what differs, and what to do.
+    """
+    _check_kind(spec, folder)
+    verify_pins(spec, folder, cache=cache)
+    for field, stated, wanted in _disagreements(spec, folder):
+        raise ModelUnavailableError(
+            f"model {spec.name!r}: {field} is {stated} in {folder}, but {wanted} in the registry;"
+            " correct the registry's entry"
+        )
+
+
+def pooling_factor(spec: ModelSpec) -> float:
+    """How many token vectors of a document become one: `token_pooling` of the entry's parameters, else 1.
+
+    Raises:
+        UsageError: it is not a number from 1 on.
+    """
+    factor = spec.parameters.get("token_pooling", 1.0)
+    if not isinstance(factor, float | int) or not factor >= 1:
+        raise UsageError(
+            f"model {spec.name!r}: parameters.token_pooling must be a number from 1 (none) on, not {factor!r}"
+        )
+    return float(factor)
+
+
+def _check_kind(spec: ModelSpec, folder: Path) -> None:
+    kinds = [_kind(module) for module in _modules(folder)]
+    stated = _read(folder / "config_sentence_transformers.json").get("model_type")
+    if stated != _TYPE or kinds[:1] != ["Transformer"]:
+        raise ModelUnavailableError(
+            f"model {spec.name!r}: {folder} was not saved by sentence_transformers.{_TYPE} (other ColBERT"
+            f" formats are not read); load it with {_TYPE}(FOLDER), save it with save_pretrained, and name"
+            ' that folder as source = "path:FOLDER"'
+        )
+    for kind in kinds:
+        if kind not in _MODULES:
+            raise ModelUnavailableError(
+                f"model {spec.name!r}: {folder} has a module {kind}; only {', '.join(_MODULES)} can be run"
+            )
+    for kind in (MASK, NORMALIZE):
+        if kind not in kinds:
+            raise ModelUnavailableError(
+                f"model {spec.name!r}: {folder} has no module {kind}, without which it cannot be run"
+            )
+    for file in projection_files(folder):
+        if not file.is_file():
+            raise ModelUnavailableError(
+                f"model {spec.name!r}: {folder} has no {file.relative_to(folder)}; copy the whole folder"
+            )
+
+
+def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, object]]:
+    """(field, what the folder says, what the registry says) for each contradiction."""
+    found: list[tuple[str, object, object]] = []
+    config = _read(folder / "config.json")
+    dims = [config.get("hidden_size", spec.dim)]
+    dims += [_config(folder, module)["out_features"] for module in _modules(folder) if _kind(module) == DENSE]
+    if dims[-1] != spec.dim:
+        found.append(("dim (of the last projection)", dims[-1], spec.dim))
+    stated = {
+        "document_length": _read(folder / "sentence_bert_config.json").get("document_length"),
+        "max_position_embeddings": config.get("max_position_embeddings"),
+        "model_max_length": _read(folder / "tokenizer_config.json").get("model_max_length"),
+    }
+    for field, limit in stated.items():
+        if limit and spec.max_tokens > limit:
+            found.append((f"max_tokens ({field})", limit, spec.max_tokens))
+    for field, stated_prompt, wanted in _prompts(spec, folder):
+        if stated_prompt != wanted:
+            found.append((field, repr(stated_prompt), repr(wanted)))
+    for module in _modules(folder):
+        if _kind(module) == MASK and _config(folder, module).get("keep_only_token_ids"):
+            found.append(("keep_only_token_ids (of the mask)", "set", "not supported"))
+    return found
+
+
+def _prompts(spec: ModelSpec, folder: Path) -> list[tuple[str, str, str]]:
+    prompts = _read(folder / "config_sentence_transformers.json").get("prompts") or {}
+    document = next((prompts[name] for name in _DOCUMENT_PROMPTS if prompts.get(name) is not None), "")
+    return [
+        ("query_prompt (prompts.query)", prompts.get("query") or "", spec.query_prompt),
+        ("document_prompt (prompts.document)", document, spec.document_prompt),
+    ]
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "modules.json"
+    modules: list[dict[str, Any]] = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    return modules
+
+
+def _kind(module: dict[str, Any]) -> str:
+    return str(module["type"]).rpartition(".")[2]
+
+
+def _config(folder: Path, module: dict[str, Any]) -> dict[str, Any]:
+    return _read(folder / module["path"] / "config.json")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return content

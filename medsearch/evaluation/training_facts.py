@@ -1,0 +1,178 @@
+"""What was measured of a model while it was trained and chosen: `training.json` beside its weights.
+
+Training writes it; a model card shows it. Scores are nDCG@10 of 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medsearch.errors import MedsearchError
+from medsearch.evaluation.provenance import trained_folder
+from medsearch.evaluation.verdicts import Outcome
+from medsearch.types import ModelSpec
+
+FORMAT: Literal[1] = 1
+TRAINING = "training.json"
+
+
+class _Record(BaseModel):
+    """A field that is missing, or that nobody knows, is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataFacts(_Record):
+    """A source that was trained on: rows used, and how many of its file's rows state each licence."""
+
+    name: str
+    rows: int
+    weight: float
+    licences: dict[str, int] = Field(default_factory=dict)
+
+
+class CandidateFacts(_Record):
+    """One set of weights that was compared: mean scores by task, on the dev panel and outside medicine."""
+
+    name: str
+    base_share: float
+    dev: dict[str, float]
+    guard: dict[str, float] = Field(default_factory=dict)
+    more: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def dev_mean(self) -> float:
+        """Over the tasks of the panel, each counting once."""
+        return _mean(self.dev)
+
+    @property
+    def guard_mean(self) -> float | None:
+        """Over the tasks outside medicine; `None` where none was scored."""
+        return _mean(self.guard) if self.guard else None
+
+
+class SelectionFacts(_Record):
+    """The base, all candidates, the rule, and the one that it gave.
+
+    `queries` and `documents` are the panel's, by task. `guard_packages` are those whose texts the guard set
+    is made of, with their versions.
+    """
+
+    suite: str
+    rule: str
+    base: CandidateFacts
+    candidates: tuple[CandidateFacts, ...] = Field(min_length=1)
+    chosen: str
+    queries: dict[str, int]
+    documents: dict[str, int]
+    guard_packages: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def taken(self) -> CandidateFacts:
+        """The chosen candidate."""
+        return next(each for each in self.candidates if each.name == self.chosen)
+
+
+class GuardFacts(_Record):
+    """The chosen model beside its base on one task outside medicine, or on all ("mean")."""
+
+    task: str
+    queries: int
+    base: float
+    tuned: float
+    p_holm: float
+    outcome: Outcome
+
+
+class ExportFacts(_Record):
+    """An ONNX file: cosines of its vectors and torch's over `texts` texts, and its scores on the panel."""
+
+    file: str
+    bytes: int
+    texts: int
+    cosine_min: float
+    cosine_mean: float
+    dev: dict[str, float]
+
+    @property
+    def dev_mean(self) -> float:
+        """Over the tasks of the panel, each counting once."""
+        return _mean(self.dev)
+
+
+class LengthFacts(_Record):
+    """Scores on the panel with vectors cut to their first `dim` numbers."""
+
+    dim: int
+    dev: dict[str, float]
+
+    @property
+    def dev_mean(self) -> float:
+        """Over the tasks of the panel, each counting once."""
+        return _mean(self.dev)
+
+
+class TrainingFacts(_Record):
+    """One model's `training.json`; `training` is what the stage measured, `recipe` what it was given."""
+
+    format: Literal[1] = FORMAT
+    model: str
+    kind: str
+    recipe: dict[str, Any]
+    steps: int
+    data: tuple[DataFacts, ...]
+    training: dict[str, Any]
+    selection: SelectionFacts
+    guard: tuple[GuardFacts, ...] = ()
+    lengths: tuple[LengthFacts, ...] = ()
+    exports: tuple[ExportFacts, ...] = ()
+
+
+def write_training_facts(facts: TrainingFacts, folder: Path) -> Path:
+    """Write `folder`/training.json."""
+    file = folder / TRAINING
+    file.write_text(facts.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return file
+
+
+def read_training_facts(folder: Path) -> TrainingFacts | None:
+    """The facts of the model in `folder`, or, of an adapter, in the folder that its own lies in; else `None`.
+
+    Raises:
+        MedsearchError: the file is damaged or of another medsearch; the message names it and the field.
+    """
+    for place in (folder, folder.parent):
+        file = place / TRAINING
+        try:
+            return TrainingFacts.model_validate_json(file.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise MedsearchError(f"{file}: cannot be read: {error.strerror or error}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise MedsearchError(
+                f"{file}: {f'{where}: ' if where else ''}{first['msg']}; restore it from the training run, "
+                "or delete it and the card will not speak of it"
+            ) from None
+    return None
+
+
+def training_facts_of(spec: ModelSpec) -> TrainingFacts | None:
+    """The facts of a model of the registry; `None` where it is not one's own, or has none.
+
+    Raises:
+        MedsearchError: as `read_training_facts`.
+    """
+    folder = trained_folder(spec.source)
+    facts = None if folder is None else read_training_facts(folder)
+    return facts if facts is not None and facts.model == spec.name else None
+
+
+def _mean(scores: Mapping[str, float]) -> float:
+    return sum(scores.values()) / len(scores) if scores else 0.0

@@ -1,0 +1,102 @@
+"""What a card shows of `training.json`: candidates, guard, lengths and exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medsearch.evaluation.training_facts import CandidateFacts, GuardFacts, TrainingFacts
+from medsearch.evaluation.verdicts import Outcome
+from medsearch.workbench.report.numbers import points
+from medsearch.workbench.report.visible import markdown_table
+
+_MEAN = "mean"
+_MIB = 2**20
+
+
+def training_context(facts: TrainingFacts) -> dict[str, Any]:
+    """What the template `card_facts` needs beside the facts."""
+    selection = facts.selection
+    return {
+        "candidates": _candidates(facts),
+        "guard_lines": [_guard_line(each) for each in facts.guard],
+        "packages": [f"{name} {version}" for name, version in sorted(selection.guard_packages.items())],
+        "lengths": _lengths(facts),
+        "exports": _exports(facts),
+    }
+
+
+def guard_limits(facts: TrainingFacts, base: str) -> list[str]:
+    """What training has cost outside medicine, as limits."""
+    worse = [each.task for each in facts.guard if each.outcome is Outcome.WORSE and each.task != _MEAN]
+    if worse:
+        return [f"Outside medicine it is worse than {base} on {', '.join(worse)}."]
+    if any(each.outcome is Outcome.WORSE for each in facts.guard):
+        return [f"Outside medicine it is worse than {base} on the mean of the guard set."]
+    return []
+
+
+def data_table(facts: TrainingFacts) -> str:
+    """Each source with its rows, its weight and the licences that its rows state; "" without data."""
+    rows = [
+        [each.name, f"{each.rows:,}", f"{each.weight:g}", _licences(each.licences)] for each in facts.data
+    ]
+    return markdown_table(["data", "rows used", "weight", "licences of its rows"], rows) if rows else ""
+
+
+def settings_table(facts: TrainingFacts) -> str:
+    """The recipe's tables of training, loss, LoRA and teacher, key by key."""
+    rows = [
+        [f"{table}.{key}", _value(value)]
+        for table in ("train", "loss", "lora", "distill")
+        for key, value in (facts.recipe.get(table) or {}).items()
+    ]
+    return markdown_table(["setting", "value"], [["steps", f"{facts.steps:,}"], *rows])
+
+
+def _candidates(facts: TrainingFacts) -> str:
+    selection = facts.selection
+    rows = [_candidate(each, selection.chosen) for each in (selection.base, *selection.candidates)]
+    return markdown_table(["candidate", "share of the base, %", "dev", "outside medicine", ""], rows)
+
+
+def _candidate(each: CandidateFacts, chosen: str) -> list[str]:
+    outside = "" if each.guard_mean is None else points(each.guard_mean)
+    mark = "chosen" if each.name == chosen else ""
+    return [each.name, f"{100 * each.base_share:g}", points(each.dev_mean), outside, mark]
+
+
+def _guard_line(each: GuardFacts) -> str:
+    """A line such as "general questions (150 queries): 71.2 → 70.1, worse"."""
+    name = "mean of these" if each.task == _MEAN else each.task
+    return f"{name} ({each.queries:,} queries): {points(each.base)} → {points(each.tuned)}, {each.outcome}"
+
+
+def _lengths(facts: TrainingFacts) -> str:
+    full = max((each.dev_mean for each in facts.lengths), default=0.0)
+    rows = [
+        [str(each.dim), points(each.dev_mean), f"{100 * each.dev_mean / full:.1f}" if full else ""]
+        for each in facts.lengths
+    ]
+    return markdown_table(["dimensions", "dev", "of the best, %"], rows) if rows else ""
+
+
+def _exports(facts: TrainingFacts) -> str:
+    rows = [
+        [
+            each.file,
+            f"{each.bytes / _MIB:.1f}",
+            f"{each.cosine_mean:.4f}",
+            f"{each.cosine_min:.4f}",
+            points(each.dev_mean),
+        ]
+        for each in facts.exports
+    ]
+    return markdown_table(["file", "MiB", "mean cosine", "lowest", "dev"], rows) if rows else ""
+
+
+def _licences(licences: dict[str, int]) -> str:
+    return "; ".join(f"{name or 'not stated'} ({count:,})" for name, count in licences.items())
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

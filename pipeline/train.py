@@ -1,0 +1,168 @@
+"""The stage that trains: a recipe becomes a model folder. Stopped at any time, it goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsearch.errors import MedsearchError
+from medsearch.index.manifest import replace_file
+from medsearch.protocols import Progress
+from medsearch.types import ModelKind
+from pipeline.run_folder import open_run
+from pipeline.settings import PipelineSettings
+from pipeline.training.base_model import base_spec
+from pipeline.training.folder import TrainingFolder
+from pipeline.training.job import Trained, TrainingJob
+from pipeline.training.precision import chosen_precision
+from pipeline.training.processes import is_first, world_size
+from pipeline.training.recipe import TrainRecipe
+from pipeline.training.sources import SourceReader
+
+_TRAINED_BY = (
+    "kind",
+    "base",
+    "query_prompt",
+    "max_tokens",
+    "dim",
+    "data",
+    "train",
+    "loss",
+    "lora",
+    "distill",
+)
+"""Parts of a recipe that its weights depend on; the others may change after training."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What is asked for: `run` names the folder, `restart` begins anew, `strict` allows no bad row."""
+
+    recipe: TrainRecipe
+    run: str
+    restart: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of it: the training, and the finished model's folder (`None` on all but the first device)."""
+
+    folder: TrainingFolder
+    trained: Trained
+    model: Path | None
+
+
+def train_run(request: TrainRequest, settings: PipelineSettings, progress: Progress) -> Made:
+    """Train, choose and publish; each part that an earlier sitting finished is not done again.
+
+    Raises:
+        UsageError: the recipe does not fit its base or its data, or data is not there.
+        MedsearchError: another process has the folder, or it was begun with another recipe or other data.
+    """
+    folder = TrainingFolder(open_run(request.run, settings.training).path)
+    with folder.held() if is_first() else nullcontext():
+        if request.restart and is_first():
+            forget(folder)
+        job = begun_job(request, folder, settings, progress)
+        trained = train_model_of(job)
+        return Made(folder, trained, published(job, trained) if is_first() else None)
+
+
+def begun_job(
+    request: TrainRequest, folder: TrainingFolder, settings: PipelineSettings, progress: Progress
+) -> TrainingJob:
+    """Everything that training needs, checked against what the folder was begun with.
+
+    Raises:
+        UsageError: as `train_run`.
+        MedsearchError: the recipe or the data are others than the folder was begun with.
+    """
+    from pipeline.training.panel import build_panel
+
+    recipe = request.recipe
+    base_spec(recipe, settings.search)
+    reader = SourceReader(settings.runs, recipe.train.seed, progress, strict=request.strict)
+    sources = reader.read(recipe.data)
+    job = TrainingJob(recipe, folder, settings.search, sources, (), progress)
+    if not is_first():
+        return job
+    reader.keep_rejects(folder.rejects)
+    _keep_plan(job)
+    panel = build_panel(recipe.select, recipe.base, settings.search, progress, keep=folder.panel)
+    return TrainingJob(recipe, folder, settings.search, sources, panel, progress)
+
+
+def train_model_of(job: TrainingJob) -> Trained:
+    """Train the kind of model that the recipe asks for."""
+    if job.recipe.kind is ModelKind.LATE_INTERACTION:
+        from pipeline.training.late import train_late
+
+        return train_late(job)
+    from pipeline.training.dense import train_dense
+
+    return train_dense(job)
+
+
+def published(job: TrainingJob, trained: Trained) -> Path:
+    """Choose among the candidates on the dev panel, and write the model's folder."""
+    from pipeline.training.publish import publish
+    from pipeline.training.select import select
+
+    return publish(job, trained, select(job, trained))
+
+
+def forget(folder: TrainingFolder) -> None:
+    """Remove what a training left. What a teacher said stays: it depends on the texts alone."""
+    for path in (folder.checkpoints, folder.panel, folder.path / "candidates", folder.model):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (
+        folder.finished, folder.recipe, folder.history, folder.curve, folder.rejects, folder.selection
+    ):  # fmt: skip
+        path.unlink(missing_ok=True)
+
+
+def _keep_plan(job: TrainingJob) -> None:
+    """Remember what the weights depend on, or refuse to go on with something else."""
+    plan = _plan(job)
+    if job.folder.recipe.is_file():
+        try:
+            begun = json.loads(job.folder.recipe.read_text("utf-8"))["plan"]
+        except (ValueError, KeyError, TypeError):
+            raise MedsearchError(f"{job.folder.recipe} is damaged: --restart trains anew") from None
+        if begun != plan:
+            raise MedsearchError(
+                f"{job.folder.path} was begun with {_difference(begun, plan)}: give --restart to train "
+                "anew, or another --run"
+            )
+    kept = {"recipe": json.loads(job.recipe.model_dump_json()), "plan": plan}
+    replace_file(job.folder.recipe, json.dumps(kept, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def _plan(job: TrainingJob) -> dict[str, Any]:
+    recipe: dict[str, Any] = json.loads(job.recipe.model_dump_json(include=set(_TRAINED_BY)))
+    return recipe | {
+        "base weights": dict(base_spec(job.recipe, job.settings).of_vectors)["sha256"],
+        "texts": {source.name: source.sha256 for source in job.sources},
+        "devices": world_size(),
+        "precision": chosen_precision(job.recipe.train.precision).value,
+    }
+
+
+def _difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first thing that is not as it was."""
+    for key in sorted({*begun, *now}):
+        old, new = begun.get(key), now.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            inner = next(name for name in sorted({*old, *new}) if old.get(name) != new.get(name))
+            key, old, new = f"{key}.{inner}", old.get(inner), new.get(inner)
+        short = len(repr(old)) + len(repr(new)) <= 100 and not key.startswith(("texts", "base weights"))
+        return f"{key} = {old!r}, now it is {new!r}" if short else f"other {key}"
+    raise AssertionError("plans that differ have a key that differs")

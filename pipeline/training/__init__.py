@@ -1,0 +1,1 @@
+"""Training: from triplets to a small model that beats its base on development sets."""

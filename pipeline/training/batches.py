@@ -1,0 +1,215 @@
+"""Which examples meet in which batch: decided for the whole training before it begins, from the seed alone.
+
+A batch comes from one source and has no text twice, so that no row's answer is another row's negative; its
+rows are of like length, so that little is computed on padding. The order is the same after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsearch.errors import MedsearchError
+from pipeline.training.job import TrainingExample, TrainingSource
+
+_WINDOW = 24
+"""Batches' worth of shuffled rows that are sorted by length together: more save little more padding."""
+
+_OPEN = 32
+"""Batches being filled at once: a row whose texts one of them has goes into another."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRules:
+    """What a plan is made by. `batch` is rows a step on each of `devices`; `negatives` a row, at most.
+
+    `steps` or, where that is 0, `epochs` says how long the training is.
+    """
+
+    batch: int
+    devices: int
+    steps: int
+    epochs: float
+    negatives: int
+    group: bool
+    seed: int
+
+    @property
+    def rows(self) -> int:
+        """Rows a step on all devices."""
+        return self.batch * self.devices
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows by their number over all sources in order, and how many of each row's negatives are used."""
+
+    source: int
+    rows: tuple[int, ...]
+    negatives: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """A batch a step, over all devices: each device takes its share of the rows, in order.
+
+    `left_out` counts, by source, rows that are in no batch since too few others have as few negatives.
+    """
+
+    batches: tuple[Batch, ...]
+    rules: BatchRules
+    left_out: Mapping[str, int]
+
+    def of_device(self) -> Iterator[list[tuple[int, int]]]:
+        """(row, negatives) for each batch and, within it, each device in turn."""
+        for batch in self.batches:
+            size = len(batch.rows) // self.rules.devices
+            for start in range(0, len(batch.rows), size):
+                yield [(row, batch.negatives) for row in batch.rows[start : start + size]]
+
+
+def plan_batches(
+    sources: Sequence[TrainingSource], lengths: NDArray[np.int64], rules: BatchRules
+) -> BatchPlan:
+    """The batches of a training.
+
+    Sources are drawn by weight, step by step; each goes through its rows in passes, shuffled anew. A row that
+    a pass could not place, because its texts were in the batch already, comes first in the next.
+
+    Args:
+        sources: what is drawn from.
+        lengths: by row over all sources in order, what its padding depends on; shape (rows,).
+        rules: sizes and seed.
+
+    A source that cannot fill a batch gives smaller ones.
+
+    Raises:
+        MedsearchError: a source has no two rows that could be in one batch.
+    """
+    streams, left_out, first = [], {}, 0
+    for number, source in enumerate(sources):
+        own = lengths[first : first + len(source.rows)]
+        stream = _Stream(source, number, first, own, rules)
+        streams.append(stream.batches())
+        left_out[source.name] = stream.left_out
+        first += len(source.rows)
+    steps = rules.steps or max(1, ceil(rules.epochs * (first - sum(left_out.values())) / rules.rows))
+    weights = np.asarray([source.weight for source in sources])
+    drawn = np.random.default_rng([rules.seed, 0]).choice(len(sources), size=steps, p=weights / weights.sum())
+    return BatchPlan(tuple(next(streams[source]) for source in drawn), rules, left_out)
+
+
+class _Stream:
+    """One source's batches without end."""
+
+    def __init__(
+        self, source: TrainingSource, number: int, first: int, lengths: NDArray[np.int64], rules: BatchRules
+    ) -> None:
+        self._source, self._number, self._first = source, number, first
+        self._lengths, self._rules = lengths, rules
+        self._groups, self.left_out = _groups(source.rows, rules)
+
+    def batches(self) -> Iterator[Batch]:
+        chance = np.random.default_rng([self._rules.seed, 1, self._number])
+        waiting: dict[int, list[int]] = {level: [] for level in self._groups}
+        texts = {level: _texts(self._source.rows, rows, level) for level, rows in self._groups.items()}
+        while True:
+            made: list[Batch] = []
+            small: list[Batch] = []
+            for level, rows in self._groups.items():
+                order = self._order(rows, waiting[level], chance)
+                filled = _fill(order, texts[level], self._rules.rows)
+                made += [self._batch(batch, level) for batch in filled.full]
+                small += [self._batch(batch, level) for batch in filled.begun]
+                waiting[level] = filled.left
+            made = made or [self._largest(small)]
+            yield from (made[place] for place in chance.permutation(len(made)))
+
+    def _batch(self, rows: list[int], level: int) -> Batch:
+        return Batch(self._number, tuple(self._first + row for row in rows), level)
+
+    def _largest(self, small: list[Batch]) -> Batch:
+        """Where no batch can be filled, the one that got most rows, the same number for each device."""
+        largest = max(small, key=lambda batch: len(batch.rows))
+        rows = len(largest.rows) // self._rules.devices * self._rules.devices
+        if rows < 2 * self._rules.devices:
+            raise MedsearchError(
+                f"{self._source.name} has no two rows that could be in one batch: their texts are the same; "
+                "take the source out"
+            )
+        return Batch(self._number, largest.rows[:rows], largest.negatives)
+
+    def _order(self, rows: list[int], waiting: list[int], chance: np.random.Generator) -> list[int]:
+        before = set(waiting)
+        rest = [row for row in rows if row not in before]
+        order = waiting + [rest[place] for place in chance.permutation(len(rest))]
+        if not self._rules.group:
+            return order
+        window = _WINDOW * self._rules.rows
+        parts = (order[start : start + window] for start in range(0, len(order), window))
+        return [row for part in parts for row in sorted(part, key=self._lengths.__getitem__)]
+
+
+def _groups(rows: Sequence[TrainingExample], rules: BatchRules) -> tuple[dict[int, list[int]], int]:
+    """Rows by how many negatives their batches use, and how many rows are in no group.
+
+    Rows that have all negatives asked for make batches of their own. Those with fewer come with others that
+    have at least as many, and such a batch uses only as many as each row has: nothing is filled up.
+    """
+    groups: dict[int, list[int]] = {}
+    waiting: list[int] = []
+    for level in range(rules.negatives, -1, -1):
+        exactly = [n for n, row in enumerate(rows) if min(len(row.negatives), rules.negatives) == level]
+        waiting = sorted(waiting + exactly)
+        if len(waiting) >= rules.rows:
+            groups[level], waiting = waiting, []
+    if groups:
+        return groups, len(waiting)
+    fewest = min(min(len(row.negatives), rules.negatives) for row in rows)
+    return {fewest: waiting}, 0
+
+
+def _texts(
+    rows: Sequence[TrainingExample], chosen: Sequence[int], negatives: int
+) -> dict[int, frozenset[str]]:
+    """What must not be in a batch twice, by row."""
+    return {
+        number: frozenset((rows[number].query, rows[number].positive, *rows[number].negatives[:negatives]))
+        for number in chosen
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """Full batches, batches that are not, and all rows that are in no full one."""
+
+    full: list[list[int]]
+    begun: list[list[int]]
+    left: list[int]
+
+
+def _fill(order: Sequence[int], texts: Mapping[int, frozenset[str]], size: int) -> _Filled:
+    """Rows shared out into batches without a text twice, in their order."""
+    full: list[list[int]] = []
+    begun: list[tuple[list[int], set[str]]] = []
+    left: list[int] = []
+    for row in order:
+        own = texts[row]
+        for place, (batch, held) in enumerate(begun):
+            if held.isdisjoint(own):
+                batch.append(row)
+                held |= own
+                if len(batch) == size:
+                    full.append(batch)
+                    del begun[place]
+                break
+        else:
+            if len(begun) < _OPEN:
+                begun.append(([row], set(own)))
+            else:
+                left.append(row)
+    return _Filled(full, [batch for batch, _ in begun], [row for batch, _ in begun for row in batch] + left)

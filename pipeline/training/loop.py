@@ -1,0 +1,223 @@
+"""Runs a trainer of sentence-transformers through a plan of batches: resumable, watched, quiet.
+
+What is trained (dense or late interaction) comes as a `Learner`; everything else is the same for both.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsearch.encoders.registry import find_model, load_registry
+from medsearch.encoders.tokens import token_counter
+from medsearch.index.manifest import replace_file
+from pipeline.training.batches import BatchPlan, BatchRules, plan_batches
+from pipeline.training.checkpoints import clear_away, complete_checkpoints, last_of, step_of
+from pipeline.training.history import History
+from pipeline.training.job import Trained, TrainingExample, TrainingJob
+from pipeline.training.padding import Chunks, TokenLengths, padding_share
+from pipeline.training.precision import chosen_precision, device_name
+from pipeline.training.processes import first_says, is_first, world_size
+from pipeline.training.recipe import Precision, Schedule, TrainRecipe
+from pipeline.training.silence import silent
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SCHEDULERS = {
+    Schedule.COSINE: "cosine",
+    Schedule.LINEAR: "linear",
+    Schedule.CONSTANT: "constant_with_warmup",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """What is trained, and how a batch becomes its input.
+
+    `trainer` and `arguments` are sentence-transformers' classes for the model's kind. `collate` turns rows
+    (`query`, `positive`, `negatives`: as many in each) into what the loss takes. `score` gives the dev scores
+    of the model as it is, by task; nothing where there is no panel. `chunks` says how `collate` and the loss
+    pad, for the facts.
+    """
+
+    model: Any
+    loss: nn.Module
+    trainer: type[Any]
+    arguments: type[Any]
+    collate: Callable[[Sequence[TrainingExample]], dict[str, Any]]
+    score: Callable[[], Mapping[str, float]]
+    chunks: Chunks
+
+
+def train_model(job: TrainingJob, learner: Learner) -> Trained:
+    """Train, or go on from the last whole checkpoint; the end is the same as without the interruption.
+
+    Raises:
+        MedsearchError: the loss became no number, or a source cannot be used.
+    """
+    from pipeline.training.steps import resumable
+    from pipeline.training.watch import Watch
+
+    folder, recipe = job.folder, job.recipe
+    if folder.finished.is_file():
+        return finished(job)
+    plan, lengths = planned(job)
+    with silent():
+        arguments = training_arguments(learner.arguments, recipe, folder.checkpoints, steps=len(plan.batches))
+        last = first_says(lambda: _prepared(job))
+        watch = Watch(job, learner, plan, lengths)
+        trainer = resumable(learner, arguments, plan, job.sources, watch)
+        with job.progress.stage(f"training {recipe.name}", len(plan.batches)) as advance:
+            watch.begin(0 if last is None else step_of(last), advance)
+            trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    facts = _facts(job, learner, plan, lengths)
+    if is_first():
+        replace_file(folder.finished, json.dumps(facts, indent=1, ensure_ascii=False).encode() + b"\n")
+        watch.draw(running=False)
+    return Trained(complete_checkpoints(folder.checkpoints), len(plan.batches), facts)
+
+
+def finished(job: TrainingJob) -> Trained:
+    """What an earlier sitting finished."""
+    facts = json.loads(job.folder.finished.read_text("utf-8"))
+    return Trained(complete_checkpoints(job.folder.checkpoints), facts["steps"], facts)
+
+
+def planned(job: TrainingJob) -> tuple[BatchPlan, TokenLengths]:
+    """The batches of a job, and the lengths that they were grouped by."""
+    registry = load_registry(job.settings.models, cache=job.settings.cache)
+    rows = [row for source in job.sources for row in source.rows]
+    with job.progress.stage("measuring lengths", None):
+        lengths = TokenLengths(rows, token_counter(find_model(job.recipe.base, registry)), job.recipe)
+    plan = plan_batches(job.sources, lengths.of_rows, batch_rules(job.recipe))
+    for name, count in plan.left_out.items():
+        if count:
+            job.progress.say(
+                f"{name}: {count:,} rows have fewer negatives than any batch needs and are not used"
+            )
+    _say_negatives(job, plan)
+    return plan, lengths
+
+
+def _say_negatives(job: TrainingJob, plan: BatchPlan) -> None:
+    asked = job.recipe.loss.negatives
+    for number, source in enumerate(job.sources):
+        used = {batch.negatives for batch in plan.batches if batch.source == number}
+        if used and min(used) < asked:
+            told = " or ".join(str(count) for count in sorted(used))
+            job.progress.say(
+                f"{source.name}: {asked} negatives a row are asked for, and there are {told} in some "
+                "batches: these rows learn from the others in their batch"
+            )
+
+
+def batch_rules(recipe: TrainRecipe) -> BatchRules:
+    """How a recipe's batches are made, on as many devices as there are processes."""
+    train = recipe.train
+    return BatchRules(
+        batch=train.batch,
+        devices=world_size(),
+        steps=train.steps,
+        epochs=train.epochs,
+        negatives=recipe.loss.negatives,
+        group=train.group_by_length,
+        seed=train.seed,
+    )
+
+
+def training_arguments(kind: type[Any], recipe: TrainRecipe, checkpoints: Path, *, steps: int) -> Any:
+    """A recipe as sentence-transformers' training arguments; nothing is reported anywhere."""
+    import torch
+
+    train = recipe.train
+    return kind(
+        output_dir=str(checkpoints),
+        max_steps=steps,
+        per_device_train_batch_size=train.batch,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type=_SCHEDULERS[train.schedule],
+        warmup_steps=train.warmup,
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        bf16=chosen_precision(train.precision) is Precision.BF16,
+        use_cpu=not torch.cuda.is_available(),
+        seed=train.seed,
+        save_strategy="steps",
+        save_steps=train.evaluate_every,
+        save_total_limit=None,  # old checkpoints go once the new one is whole
+        eval_strategy="no",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+    )
+
+
+def _prepared(job: TrainingJob) -> Path | None:
+    """The checkpoint to go on from, after what a kill left half-done is taken away."""
+    clear_away(job.folder.checkpoints, keep=job.recipe.train.keep_checkpoints)
+    last = last_of(complete_checkpoints(job.folder.checkpoints))
+    History(job.folder.history).cut_back(-1 if last is None else step_of(last))
+    return last
+
+
+def _facts(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLengths) -> dict[str, Any]:
+    """What was measured, over all sittings."""
+    rows = [row for row in History(job.folder.history).rows() if "loss" in row]
+    seconds = sum(row["seconds"] for row in rows)
+    trained = sum(len(batch.rows) for batch in plan.batches)
+    tenth = max(1, len(rows) // 10)
+    ungrouped = plan_batches(job.sources, lengths.of_rows, _ungrouped(plan.rules))
+    return {
+        "steps": len(plan.batches),
+        "rows": trained,
+        "seconds": round(seconds, 1),
+        "rows_a_second": round(trained / seconds, 2) if seconds else 0.0,
+        "peak_memory_mib": _peak_memory(),
+        "device": device_name(),
+        "devices": plan.rules.devices,
+        "precision": chosen_precision(job.recipe.train.precision).value,
+        "trainable_parameters": sum(p.numel() for p in learner.model.parameters() if p.requires_grad),
+        "loss_first": _mean([row["loss"] for row in rows[:tenth]]),
+        "loss_last": _mean([row["loss"] for row in rows[-tenth:]]),
+        "padding_share": round(padding_share(plan, lengths, learner.chunks), 4),
+        "padding_share_ungrouped": round(
+            padding_share(ungrouped, lengths, Chunks(learner.chunks.rows, False)), 4
+        ),
+        "sources": [
+            {"name": source.name, "sha256": source.sha256, "weight": source.weight, **source.counts}
+            | {"left_out": plan.left_out[source.name]}
+            | {"batches": sum(batch.source == number for batch in plan.batches)}
+            for number, source in enumerate(job.sources)
+        ],
+    }
+
+
+def _ungrouped(rules: BatchRules) -> BatchRules:
+    from dataclasses import replace
+
+    return replace(rules, group=False, steps=min(rules.steps or 400, 400))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), 5) if values else 0.0
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has held, in MiB: the GPU's where there is one."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated() / 2**20)
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(held / (2**20 if sys.platform == "darwin" else 2**10))

@@ -1,0 +1,94 @@
+"""Writes the final model folder: weights, adapter, ONNX files, card, provenance, registry entry."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from medsearch.encoders.adapter_files import WEIGHTS
+from medsearch.encoders.registry import load_registry
+from medsearch.errors import MedsearchError
+from medsearch.evaluation.provenance import read_provenance, write_provenance
+from medsearch.evaluation.training_facts import (
+    ExportFacts,
+    LengthFacts,
+    read_training_facts,
+    write_training_facts,
+)
+from medsearch.types import ModelKind
+from medsearch.workbench.cards.first_card import FirstCard, first_card
+from pipeline.journal import digest
+from pipeline.training.candidates import ADAPTER, WEIGHTS_FILE
+from pipeline.training.job import Trained, TrainingJob
+from pipeline.training.parity import export_facts
+from pipeline.training.quantise import write_exports
+from pipeline.training.registry_entry import REGISTRY, entry_text
+from pipeline.training.select import Selected
+from pipeline.training.training_record import provenance_record, training_facts
+
+CARD = "README.md"
+
+
+def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
+    """Write the folder `model` of the run and return it; there is the old one or the new one, never half.
+
+    A folder that was made of the same weights by the same recipe and selection is left as it is.
+    Late-interaction models are not exported to ONNX here: the registry exports them at their first use.
+
+    Raises:
+        MedsearchError: the model cannot be exported, or something cannot be written.
+        UsageError: a corpus of the suite that it was chosen on is gone.
+    """
+    if _is_published(job, trained, selected):
+        return job.folder.model
+    draft = job.folder.path / "model.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(selected.folder, draft)
+    spec = replace(selected.spec, source=f"path:{draft}")
+    exports, lengths = tuple[ExportFacts, ...](), tuple[LengthFacts, ...]()
+    if spec.kind is ModelKind.DENSE:
+        job.progress.say("exporting to ONNX, and comparing with torch")
+        write_exports(spec, draft)
+        exports, lengths = export_facts(job, spec, draft)
+    facts = training_facts(job, trained, selected, exports, lengths)
+    sha256 = digest(draft / WEIGHTS_FILE)
+    provenance = provenance_record(job, selected, weights_sha256=sha256)
+    write_provenance(provenance, draft)
+    if (draft / ADAPTER / WEIGHTS).is_file():
+        # The adapter's folder is shipped alone, so it says itself what it was chosen on.
+        of_adapter = digest(draft / ADAPTER / WEIGHTS)
+        write_provenance(provenance.model_copy(update={"weights_sha256": of_adapter}), draft / ADAPTER)
+    write_training_facts(facts, draft)
+    source = f"path:{job.folder.model.absolute()}"
+    (draft / REGISTRY).write_text(entry_text(spec, source, sha256=sha256), encoding="utf-8")
+    registry = load_registry(job.settings.models, cache=job.settings.cache)
+    card = FirstCard(replace(spec, source=source, sha256=sha256), provenance, facts, registry)
+    (draft / CARD).write_text(first_card(card), encoding="utf-8")
+    return _switch_in(draft, job.folder.model)
+
+
+def _is_published(job: TrainingJob, trained: Trained, selected: Selected) -> bool:
+    """Whether the folder there is what would be made; one that is damaged is not."""
+    try:
+        facts, provenance = read_training_facts(job.folder.model), read_provenance(job.folder.model)
+    except MedsearchError:
+        return False
+    return (
+        facts is not None
+        and provenance is not None
+        and provenance.weights_sha256 == digest(selected.folder / WEIGHTS_FILE)
+        and facts.recipe == job.recipe.model_dump(mode="json")
+        and (facts.steps, facts.selection, facts.guard) == (trained.steps, selected.facts, selected.guard)
+    )
+
+
+def _switch_in(draft: Path, folder: Path) -> Path:
+    """Put the draft in the folder's place; a kill between the two renames leaves the old one beside it."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return folder

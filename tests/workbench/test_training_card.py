@@ -1,0 +1,144 @@
+"""What a card says of training: candidates, guard, lengths, exports; before a test and after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from leaderboard_material import MINILM, full_folder
+from markdown_it import MarkdownIt
+from training_facts_material import some_facts
+
+from medsearch.errors import MedsearchError
+from medsearch.evaluation.provenance import read_provenance
+from medsearch.evaluation.training_facts import (
+    read_training_facts,
+    training_facts_of,
+    write_training_facts,
+)
+from medsearch.types import ModelSpec
+from medsearch.workbench.cards.first_card import FirstCard, first_card
+from medsearch.workbench.cards.model_card import CardRequest, model_card
+from medsearch.workbench.comparison.versus import Terms
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> ModelSpec:
+    """A trained model with results, provenance and no facts yet."""
+    folder = full_folder(tmp_path / "results")
+    return replace(
+        MINILM, name="medsearch-minilm", source=f"path:{folder.parent / 'trained'}", family="minilm",
+        licence="apache-2.0",
+    )  # fmt: skip
+
+
+def card_of(spec: ModelSpec, tmp_path: Path) -> str:
+    registry = {"minilm": MINILM, spec.name: spec}
+    return model_card(CardRequest(spec, tmp_path / "results", registry, Terms()))
+
+
+def rows(body: str) -> list[list[str]]:
+    lines = [line for line in body.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_card_shows_what_was_measured_in_training(trained: ModelSpec, tmp_path: Path) -> None:
+    before = card_of(trained, tmp_path)
+    write_training_facts(some_facts(), tmp_path / "trained")
+    body = card_of(trained, tmp_path)
+    assert "- general questions (150 queries): 71.2 → 70.1, worse" in body
+    assert "- mean of these (300 queries): 60.0 → 60.0, not distinguishable" in body
+    assert "- Outside medicine it is worse than minilm on general questions." in body
+    assert "General texts that come with chatterbot-corpus 1.3.3, numpy 2.4.6;" in body
+    assert ["base", "100", "75.0", "71.2", ""] in rows(body)
+    assert ["last", "0", "75.0", "60.0", ""] in rows(body)
+    assert ["last-base-0.5", "50", "79.5", "70.1", "chosen"] in rows(body)
+    assert ["384", "79.5", "100.0"] in rows(body)
+    assert ["64", "75.0", "94.3"] in rows(body)
+    assert ["onnx/model_int8.onnx", "23.0", "0.9943", "0.9877", "75.0"] in rows(body)
+    assert "2 dev tasks (224 queries; a panel of 1937 of their documents" in body
+    assert "## Outside medicine" not in before
+    said = {line for line in before.splitlines() if line}
+    assert said <= set(body.splitlines()), "nothing that a card said before is gone"
+    assert "\n\n\n## " not in body
+
+
+def test_what_was_not_measured_has_no_table(trained: ModelSpec, tmp_path: Path) -> None:
+    write_training_facts(some_facts(guard=(), lengths=(), exports=()), tmp_path / "trained")
+    body = card_of(trained, tmp_path)
+    assert "Missing: what it lost or gained outside medicine was not measured." in body
+    assert "## Shorter vectors" not in body
+    assert "## ONNX files" not in body
+
+
+def test_a_loss_on_the_mean_alone_is_a_limit_too(trained: ModelSpec, tmp_path: Path) -> None:
+    facts = some_facts()
+    [mean] = [each for each in facts.guard if each.task == "mean"]
+    worse = mean.model_copy(update={"outcome": facts.guard[0].outcome})
+    write_training_facts(some_facts(guard=(worse,)), tmp_path / "trained")
+    assert "worse than minilm on the mean of the guard set." in card_of(trained, tmp_path)
+
+
+def test_facts_of_an_adapter_may_lie_beside_its_folder(tmp_path: Path) -> None:
+    write_training_facts(some_facts("mine"), tmp_path)
+    assert read_training_facts(tmp_path / "adapter") == some_facts("mine")
+    spec = replace(MINILM, name="mine", source=f"adapter:{tmp_path / 'adapter'}@minilm")
+    assert training_facts_of(spec) == some_facts("mine")
+    assert training_facts_of(replace(spec, name="other")) is None, "they are of another model"
+    assert training_facts_of(MINILM) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{", "Invalid JSON"), ("{}", "model: Field required"), ('{"format": 2}', "format: Input should be 1")],
+)
+def test_damaged_facts_are_told(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "training.json").write_text(content, encoding="utf-8")
+    with pytest.raises(MedsearchError, match=rf"training\.json: {said}.*restore it from the training run"):
+        read_training_facts(tmp_path)
+
+
+def test_no_name_becomes_markup(trained: ModelSpec, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script> [x](javascript:y) | `c`"
+    facts = some_facts()
+    selection = facts.selection.model_copy(update={"guard_packages": {hostile: hostile}})
+    guard = (facts.guard[0].model_copy(update={"task": hostile}),)
+    data = (facts.data[0].model_copy(update={"name": hostile, "licences": {hostile: 1}}),)
+    recipe = {"train": {hostile: hostile}}
+    changed = facts.model_copy(
+        update={"selection": selection, "guard": guard, "data": data, "recipe": recipe}
+    )
+    write_training_facts(changed, tmp_path / "trained")
+    provenance = read_provenance(tmp_path / "trained")
+    assert provenance is not None
+    first = first_card(FirstCard(trained, provenance, changed, {"minilm": MINILM}))
+    reader = MarkdownIt("commonmark", {"html": True}).enable("table")
+    for card in (card_of(trained, tmp_path), first):
+        body = card.split("---\n", 2)[2]
+        tokens = [child for token in reader.parse(body) for child in (token.children or [token])]
+        assert not [t for t in tokens if t.type in ("html_block", "html_inline", "link_open")]
+
+
+def test_the_first_card_says_that_nothing_was_tested(trained: ModelSpec, tmp_path: Path) -> None:
+    provenance = read_provenance(tmp_path / "trained")
+    assert provenance is not None
+    card = first_card(FirstCard(trained, provenance, some_facts(), {"minilm": MINILM}))
+    header = yaml.safe_load(card.split("---\n", 2)[1])
+    assert header["base_model"] == "someone/mini"
+    assert "model-index" not in header
+    body = card.split("---\n", 2)[2]
+    for line in (
+        "**Not a medical device.**",
+        "- On the dev tasks that it was chosen on: nDCG@10 75.0 of minilm → 79.5. These scores flatter it.",
+        "- Outside medicine, general questions (150 queries): 71.2 → 70.1, worse.",
+        "Trained from minilm by the recipe minilm, 2026-01-02, at revision `abc` of medsearch.",
+        "Chosen among 12 candidates by nDCG@10 on medical-dev (alpha/en:test): highest mean over tasks.",
+        "Missing: it was not tested yet.",
+        "Missing: whether its training data holds queries or answers of test collections was not checked.",
+    ):
+        assert line in body, line
+    assert ["notes", "1,234", "2", "CC BY (1,200); not stated (34)"] in rows(body)
+    assert ["train.batch", "64"] in rows(body)
+    assert ["loss.matryoshka", "384, 64"] in rows(body)
