@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from medsearch.errors import UsageError
 from pipeline.records import QueryKind
@@ -19,6 +19,15 @@ class Table(BaseModel):
     """One table of a recipe file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _rising(ends: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= ends[0] <= ends[1]:
+        raise ValueError("must be the least and the most, from 1 on")
+    return ends
+
+
+Range = Annotated[tuple[int, int], AfterValidator(_rising)]
 
 
 class LlmTable(Table):
@@ -103,6 +112,27 @@ class PassagesTable(Table):
         if self.overlap_tokens >= self.max_tokens:
             raise ValueError("overlap_tokens is not below max_tokens")
         return self
+
+
+class CropTable(Table):
+    """How pairs are cut out of texts alone; pairs of numbers are the least and the most.
+
+    A window has `sentences` and at most `max_words` words; a document gives at most `windows`. `span_share`
+    of the queries are `span` words of a sentence, which stays in its window by the chance `keep_sentence`;
+    the others are the `words` rarest ones of a sentence. A query is dropped where even its rarest word is
+    in more than `common_share` of the documents.
+    """
+
+    windows: int = Field(default=4, ge=1)
+    sentences: Range = (2, 8)
+    max_words: int = Field(default=140, ge=1)
+    span_share: float = Field(default=0.4, ge=0, le=1)
+    span: Range = (8, 15)
+    keep_sentence: float = Field(default=0.3, ge=0, le=1)
+    words: Range = (2, 6)
+    common_share: float = Field(default=0.02, gt=0, le=1)
+    dev_share: float = Field(default=0.05, ge=0, le=0.5)
+    seed: int = 13
 
 
 class RoundTripSearch(StrEnum):
@@ -208,6 +238,7 @@ class Recipe(Table):
     passages: PassagesTable = PassagesTable()
     filter: FilterTable = FilterTable()
     mine: MineTable = MineTable()
+    crop: CropTable = CropTable()
 
 
 def load_recipe(name: str) -> Recipe:

@@ -14,7 +14,7 @@ class Row(BaseModel):
 
 
 class QueryKind(StrEnum):
-    """What sort of query it is: three that an LLM writes, as for MedEmbed, and those that people wrote."""
+    """What sort of query it is: three that an LLM writes, as for MedEmbed, one that people wrote, one cut."""
 
     KEYWORD = "keyword"
     QUESTION = "question"
@@ -22,6 +22,8 @@ class QueryKind(StrEnum):
     """On treatment, procedure or follow-up."""
     JUDGED = "judged"
     """From a corpus with human judgements."""
+    CROP = "crop"
+    """Words of a sentence, cut out of the text that they are to find."""
 
 
 class Split(StrEnum):

@@ -20,7 +20,7 @@ from pipeline.training.base_model import base_spec
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.precision import chosen_precision
-from pipeline.training.processes import is_first, world_size
+from pipeline.training.processes import first_says, is_first, meet, wait_for_all, world_size
 from pipeline.training.recipe import TrainRecipe
 from pipeline.training.sources import SourceReader
 
@@ -66,10 +66,12 @@ def train_run(request: TrainRequest, settings: PipelineSettings, progress: Progr
         MedsearchError: another process has the folder, or it was begun with another recipe or other data.
     """
     folder = TrainingFolder(open_run(request.run, settings.training).path)
+    meet()
     with folder.held() if is_first() else nullcontext():
         if request.restart and is_first():
             forget(folder)
         job = begun_job(request, folder, settings, progress)
+        wait_for_all()  # what the first process took away, the others must not find
         trained = train_model_of(job)
         return Made(folder, trained, published(job, trained) if is_first() else None)
 
@@ -83,12 +85,16 @@ def begun_job(
         UsageError: as `train_run`.
         MedsearchError: the recipe or the data are others than the folder was begun with.
     """
+    from pipeline.training.clean import CleanRequest, clean_sources
     from pipeline.training.panel import build_panel
 
     recipe = request.recipe
     base_spec(recipe, settings.search)
     reader = SourceReader(settings.runs, recipe.train.seed, progress, strict=request.strict)
-    sources = reader.read(recipe.data)
+    asked = CleanRequest(recipe.clean_of, folder.data, strict=request.strict)
+    files = reader.files(recipe.data)
+    clean = first_says(lambda: clean_sources(files, asked, settings.search, progress))
+    sources = reader.read(recipe.data, clean)
     job = TrainingJob(recipe, folder, settings.search, sources, (), progress)
     if not is_first():
         return job

@@ -136,7 +136,7 @@ def recipe_text(data: Path | str, *, train: str = "", tables: str = "") -> str:
     }
     lines = "\n".join(f"{key} = {value}" for key, value in default.items() if key not in given)
     return (
-        f'description = "test"\nname = "tiny-tuned"\nbase = "tiny"\nlicence = "apache-2.0"\n'
+        f'description = "test"\nname = "tiny-tuned"\nbase = "tiny"\nlicence = "apache-2.0"\nclean_of = []\n'
         f'[[data]]\nfile = "{data}"\n[train]\n{lines}\n{train}\n{tables}\n'
     )
 

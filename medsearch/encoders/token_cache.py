@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from medsearch.encoders.merged import readable_key
 from medsearch.encoders.token_export import TOKEN_EXPORT_VERSION
-from medsearch.encoders.token_folder import projection_files, verify_token_model
+from medsearch.encoders.token_folder import verify_token_model
 from medsearch.encoders.verify import files_digest, weights_digest
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
@@ -23,16 +22,14 @@ _TOOLS = ("torch", "sentence_transformers", "onnx", "onnxscript")
 def token_export_key(spec: ModelSpec, *, cache: Path) -> str:
     """Name the export by the model and a hash of all that it depends on.
 
-    That is its weights, those of its projection too, its other files, its length and the export's version. A
+    That is its weights, its other files (its projection among them), its length and the export's version. A
     hub's commit stands for all files, which then need not be on this machine.
     """
     if spec.source.startswith("hub:"):
         content: list[str] = [spec.revision]
     else:
         folder = locate_weights(spec)
-        projections = [file for file in projection_files(folder) if file.is_file()]
         content = [weights_digest(folder, cache=cache), files_digest(folder)]
-        content += [hashlib.sha256(file.read_bytes()).hexdigest() for file in projections]
     parts: list[object] = ["tokens", spec.source, content, spec.max_tokens, TOKEN_EXPORT_VERSION]
     return readable_key(spec, parts)
 

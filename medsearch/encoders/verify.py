@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,13 @@ def weights_digest(folder: Path, *, cache: Path) -> str:
 
 
 def files_digest(folder: Path) -> str:
-    """12 hex digits of a SHA-256 over names and bytes of all but the weights that vectors depend on."""
+    """12 hex digits of a SHA-256 over names and bytes of all that vectors depend on beside the main weights.
+
+    The weights of modules behind the transformer, such as a projection to fewer dimensions, are among it.
+    """
     digest = hashlib.sha256()
-    for file in (*(folder / name for name in _SETTINGS), *sorted(folder.glob("*/config.json"))):
+    of_modules = (sorted(folder.glob(f"*/{name}")) for name in ("config.json", "model.safetensors"))
+    for file in (*(folder / name for name in _SETTINGS), *chain.from_iterable(of_modules)):
         if file.is_file():
             content = file.read_bytes()
             digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
@@ -80,8 +85,8 @@ def verify_pins(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
     pinned = spec.revision.partition(FILES_MARK)[2]
     if pinned and spec.source.startswith("path:") and (found := files_digest(folder)) != pinned:
         raise ModelUnavailableError(
-            f"model {spec.name!r}: the tokenizer or a setting in {folder} is not the pinned one (files"
-            f" {found}, expected {pinned}); if the folder was just written, run the command again"
+            f"model {spec.name!r}: the tokenizer, a setting or a projection in {folder} is not the pinned one"
+            f" (files {found}, expected {pinned}); if the folder was just written, run the command again"
         )
 
 

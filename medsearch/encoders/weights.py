@@ -14,7 +14,7 @@ from medsearch.types import ModelSpec
 NEEDED_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 """Without these a folder is no model; pickled weights are not read."""
 
-_HUB_FILES = ["*.json", "model.safetensors", "vocab.txt"]
+_HUB_FILES = ["*.json", "model.safetensors", "*/model.safetensors", "vocab.txt"]
 
 
 def locate_weights(spec: ModelSpec, *, offline: bool = False) -> Path:

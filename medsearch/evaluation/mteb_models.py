@@ -52,7 +52,7 @@ class MtebEncoder:
 
 
 class MtebRetriever:
-    """A retriever as mteb's `SearchProtocol`, for any of its retrieval tasks: BM25, hybrid, dense.
+    """A retriever as mteb's `SearchProtocol`, for any of its retrieval tasks: BM25, hybrid, reranking, dense.
 
     `open_retriever` makes the retriever of a task, by its name and documents.
     """
@@ -131,9 +131,14 @@ def model_meta(
         "open_weights": True,
         "framework": known.framework or (["ONNX"] if dense else []),
         "reference": known.reference or (f"https://huggingface.co/{name}" if on_hub(specs) else None),
-        "similarity_fn_name": ScoringFunction.COSINE if dense and len(specs) == 1 else None,
+        "similarity_fn_name": _similarity(spec) if dense and len(specs) == 1 else None,
         "use_instructions": bool(spec.query_prompt or spec.document_prompt),
-        "model_type": ["hybrid"] if len(specs) > 1 else ["dense" if dense else "sparse"],
+        "model_type": ["hybrid"] if len(specs) > 1 else [spec.kind.replace("_", "-")],
         "experiment_kwargs": experiment(specs, said_of_run) or None,
     }
     return ModelMeta.model_validate({**known.model_dump(), **said})
+
+
+def _similarity(spec: ModelSpec) -> ScoringFunction:
+    late = spec.kind is ModelKind.LATE_INTERACTION
+    return ScoringFunction.MAX_SIM if late else ScoringFunction.COSINE

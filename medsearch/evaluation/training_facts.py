@@ -19,6 +19,11 @@ from medsearch.types import ModelSpec
 FORMAT: Literal[1] = 1
 TRAINING = "training.json"
 
+ROWS_CHECKED = "rows searched for leaks"
+ROWS_WITH_LEAKS = "rows with a leak, left out"
+LEAKS_LEFT = "leaks left"
+"""Keys of `training`'s sources, where the training data was searched for leaks into benchmarks."""
+
 
 class _Record(BaseModel):
     """A field that is missing, or that nobody knows, is an error."""

@@ -80,8 +80,12 @@ def _without_prompt(name: str, asked: RetrieverName) -> RetrieverName:
     if not any(spec.query_prompt for spec in asked.models):
         raise UsageError(f"{name}: {asked.name} declares no query prompt, so there is none to leave out")
     bare = tuple(replace(spec, query_prompt="") for spec in asked.models)
-    first = asked.first and replace(asked.first, models=bare[1:])
-    return RetrieverName(name, bare, first)
+    return RetrieverName(name, bare, asked.first and _bare_first(asked.first, bare[1:]))
+
+
+def _bare_first(first: RetrieverName, bare: tuple[ModelSpec, ...]) -> RetrieverName:
+    """What is reranked, by the name that it has where it declares a prompt too."""
+    return first if bare == first.models else RetrieverName(f"{first.name}{WITHOUT_PROMPT}", bare)
 
 
 def models_of(names: str, registry: Mapping[str, ModelSpec]) -> tuple[list[RetrieverName], list[ModelSpec]]:

@@ -42,9 +42,10 @@ class TokenRetriever:
 class RerankRetriever:
     """Puts the best `RERANK_DEPTH` documents of `first` in the order of MaxSim under `late`.
 
-    Each is judged by the passage that `first` found. Those below keep the order of `first` behind all that
-    were reranked, so that Recall@100 is that of `first`; their scores only say so. `late` may be over an
-    index of its own, which must be of the same passages.
+    Each is judged by the passage that `first` found, which in an index of passages need not be the document's
+    best under `late`. Those below keep the order of `first` behind all that were reranked, so that Recall@100
+    is that of `first`; their scores only say so. `late` may be over an index of its own, which must be of the
+    same passages.
     """
 
     first: PointRetriever

@@ -42,8 +42,8 @@ class Searcher:
     reader: IndexReader
     registry: Mapping[str, ModelSpec]
     cache: Path
-    _encoders: dict[str, Encoder] = field(default_factory=dict)
-    _token_encoders: dict[str, TokenEncoder] = field(default_factory=dict)
+    _encoders: dict[tuple[str, str], Encoder] = field(default_factory=dict)
+    _token_encoders: dict[tuple[str, str], TokenEncoder] = field(default_factory=dict)
 
     def search(self, text: str, *, retriever: str, k: int = 10, where: Filter | None = None) -> Found:
         """The best `k` documents for `text`, each as its best passage.
@@ -77,17 +77,22 @@ class Searcher:
         best = self.retriever_names()[:1] if len(late) < len(models) else []
         return [*(f"{RERANK}{name}:{first}" for name in late for first in best), *late]
 
+    def every_name(self) -> list[str]:
+        """All that this index can be searched with: `retriever_names`, then `late_names`."""
+        return list(dict.fromkeys([*self.retriever_names(), *self.late_names()]))
+
     def _part(self, spec: ModelSpec, exact: bool) -> PointRetriever:
         self.reader.check(spec)
         if spec.kind is ModelKind.SPARSE:
             return Bm25Retriever(self.reader, spec)
+        key = spec.name, spec.query_prompt  # a model with and without its prompt is two
         if spec.kind is ModelKind.LATE_INTERACTION:
-            if spec.name not in self._token_encoders:
-                self._token_encoders[spec.name] = load_token_encoder(spec, cache=self.cache)
-            return TokenRetriever(self.reader, self._token_encoders[spec.name])
-        if spec.name not in self._encoders:
-            self._encoders[spec.name] = load_encoder(spec, cache=self.cache)
-        return DenseRetriever(self.reader, self._encoders[spec.name], exact)
+            if key not in self._token_encoders:
+                self._token_encoders[key] = load_token_encoder(spec, cache=self.cache)
+            return TokenRetriever(self.reader, self._token_encoders[key])
+        if key not in self._encoders:
+            self._encoders[key] = load_encoder(spec, cache=self.cache)
+        return DenseRetriever(self.reader, self._encoders[key], exact)
 
 
 def index_folder(corpus: str, settings: Settings) -> Path:

@@ -3,6 +3,7 @@
 The passages of all pairs, whichever categories are asked for, make up the corpus, each indexed whole. Every
 query ranks all of it exactly, and a pair is judged by the two scores (`evaluation/stress.py`). A hybrid fuses
 the first `FUSION_DEPTH` of each ranking, as it always does: of a pair that is outside both, neither is found.
+A reranker changes the order of the first `RERANK_DEPTH` of what it reranks, and of no others.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from medsearch.search.conditions import BACKEND, DTYPE, retriever_conditions
 from medsearch.search.evaluation_index import evaluation_index
 from medsearch.search.indexing import IndexRequest
 from medsearch.search.names import RetrieverName
-from medsearch.search.retrievers import HybridRetriever, PointRetriever
+from medsearch.search.reranking import assemble
+from medsearch.search.retrievers import PointRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, ModelSpec, Query
@@ -56,8 +58,8 @@ def run_stress(
             parts[_key(spec)] = _open(spec, location, settings, registry, progress)
     cards = []
     for name in retrievers:
-        points, manifests = zip(*(parts[_key(spec)] for spec in name.models), strict=True)
-        retriever = HybridRetriever(points) if name.hybrid else points[0]
+        retriever = assemble(name, lambda spec: parts[_key(spec)][0])
+        _, manifest = parts[_key(name.models[0])]
         scores: dict[str, Scores] = {}
         with progress.stage(f"Searching with {name.name}", len(pairs)) as advance:
             for start in range(0, len(pairs), _BLOCK):
@@ -68,7 +70,7 @@ def run_stress(
             _card(
                 name,
                 judge_all(pairs, scores),
-                _settings_of(stress, manifests[0]) | retriever_conditions(name, registry),
+                _settings_of(stress, manifest) | retriever_conditions(name, registry),
             )
         )
     return cards

@@ -11,6 +11,7 @@ STAGES = {
     "filter": "keep the queries that their passages answer",
     "mine": "find hard negatives, and divide rows into train and dev",
     "convert": "turn a corpus with human judgements into the same rows",
+    "crop": "cut training pairs out of the texts of other runs, without a language model",
     "train": "fine-tune a model by a recipe, choose on dev, and publish it",
     "report": "write the dataset: card, parquet files, a page to read by eye",
     "llm": "serve a language model on this machine with vLLM",
@@ -18,8 +19,8 @@ STAGES = {
 
 _PROGRAM = Program(
     name="pipeline",
-    description="Makes training data: generate or convert, then filter, mine and report; and trains on it. "
-    "A stage that was stopped goes on where it was.",
+    description="Makes training data: generate, convert or crop, then filter, mine and report; and trains "
+    "on it. A stage that was stopped goes on where it was.",
     package="pipeline.cli",
     commands=STAGES,
 )

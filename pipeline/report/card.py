@@ -177,6 +177,8 @@ def _command(run: str, record: StageRecord, corpus: str) -> list[str]:
         for option in ("split", "min_grade", "licence"):
             if value := record.plan.get(option):
                 command += [f"--{option.replace('_', '-')}", str(value)]
+    elif record.stage == "crop":
+        command += ["--of", ",".join(record.plan.get("of", ()))]
     elif record.stage == "generate":
         command += [corpus, "--notes", str(record.total.seen["notes"])]
     return [*command, "--run", run]

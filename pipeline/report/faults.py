@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.mining.judgements import JUDGED
@@ -57,7 +58,16 @@ def faults_of(facts: Facts) -> list[str]:
 
 def _of_queries(facts: Facts) -> Iterator[str]:
     tally = facts.tally
-    written = sum(count for (_, kind, _), count in tally.kinds.items() if kind is not QueryKind.JUDGED)
+    kinds: Counter[QueryKind] = Counter()
+    for (_, kind, _), count in tally.kinds.items():
+        kinds[kind] += count
+    cut = kinds[QueryKind.CROP]
+    if cut:
+        yield (
+            f"{cut:,} of {tally.total:,} queries are words of the very texts that they are to find, put "
+            "together by chance: nobody asked them."
+        )
+    written = tally.total - kinds[QueryKind.JUDGED] - cut
     if written:
         yield (
             f"{written:,} of {tally.total:,} queries were written by a language model, not by people who "

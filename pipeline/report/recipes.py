@@ -33,7 +33,7 @@ def recipes_of(run: RunFolder) -> dict[str, str]:
         begun = _name_of(kept, shipped, _of_generate)
         if begun != _DEFAULT:
             named["generate"] = begun
-    for stage, part in (("filter", _of_filter), ("mine", _of_mine)):
+    for stage, part in (("crop", _of_crop), ("filter", _of_filter), ("mine", _of_mine)):
         if begun != OWN_RECIPE and part(kept) != part(shipped[begun]):
             named[stage] = _name_of(kept, shipped, part)
     return named
@@ -51,6 +51,10 @@ def _name_of(kept: Recipe, shipped: dict[str, Recipe], part: _Part) -> str:
 
 def _of_generate(recipe: Recipe) -> object:
     return recipe.llm, recipe.generate, recipe.passages
+
+
+def _of_crop(recipe: Recipe) -> object:
+    return recipe.crop
 
 
 def _of_filter(recipe: Recipe) -> object:

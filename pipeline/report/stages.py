@@ -12,7 +12,7 @@ from medsearch.errors import MedsearchError
 from pipeline.run_folder import RunFolder
 from pipeline.yields import Yield
 
-_ORDER = ("convert", "prepare", "generate", "filter", "mine")
+_ORDER = ("convert", "crop", "prepare", "generate", "filter", "mine")
 _JOURNAL = ".journal.jsonl"
 _DIGEST = re.compile(r"[0-9a-f]{12,}")
 _LONGEST = 100

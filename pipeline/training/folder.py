@@ -49,6 +49,11 @@ class TrainingFolder:
         return self.path / "rejects.jsonl"
 
     @property
+    def data(self) -> Path:
+        """The sources' files without the rows that leak into a benchmark."""
+        return self.path / "data"
+
+    @property
     def teacher(self) -> Path:
         """What the teacher has said so far, by hashes of texts."""
         return self.path / "teacher"

@@ -92,8 +92,9 @@ def planned(job: TrainingJob) -> tuple[BatchPlan, TokenLengths]:
     """The batches of a job, and the lengths that they were grouped by."""
     registry = load_registry(job.settings.models, cache=job.settings.cache)
     rows = [row for source in job.sources for row in source.rows]
-    with job.progress.stage("measuring lengths", None):
+    with job.progress.stage("measuring lengths", len(rows)) as done:
         lengths = TokenLengths(rows, token_counter(find_model(job.recipe.base, registry)), job.recipe)
+        done(len(rows))
     plan = plan_batches(job.sources, lengths.of_rows, batch_rules(job.recipe))
     for name, count in plan.left_out.items():
         if count:

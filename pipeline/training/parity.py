@@ -23,6 +23,7 @@ from pipeline.training.panel_scores import (
     texts_in,
 )
 from pipeline.training.quantise import FLOAT32, INT8
+from pipeline.training.silence import silent
 
 TEXTS = 300
 """How many of the panel's texts are encoded both ways."""
@@ -83,7 +84,9 @@ def export_facts(
     Lengths are scored by the float32 file: there are none where the recipe trained for none.
     """
     texts = _some_texts(job)
-    wanted = TransformerEncoder(spec, cache=job.settings.cache).encode_documents(texts)
+    with silent():
+        reference = TransformerEncoder(spec, cache=job.settings.cache)
+    wanted = reference.encode_documents(texts)
     exports, lengths = [], tuple[LengthFacts, ...]()
     for file in (FLOAT32, INT8):
         encoder = load_onnx(spec, folder, file)

@@ -24,6 +24,15 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def meet() -> None:
+    """Let the processes that torchrun started know one another; nothing where it did not."""
+    if world_size() > 1:
+        import torch
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available())
+
+
 def first_says(decide: Callable[[], Said]) -> Said:
     """What the first process decides, told to all; they wait for one another here."""
     if world_size() == 1:

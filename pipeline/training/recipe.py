@@ -179,7 +179,8 @@ class TrainRecipe(Table):
 
     `name` is the model's it makes, `base` the registry's model that it starts from. `query_prompt` and
     `max_tokens` are those of the made model in use (`None`: the base's); `dim` is a late-interaction token's
-    length (0: the base's, which is all a dense model can have).
+    length (0: the base's, which is all a dense model can have). Rows that leak into a suite of `clean_of` are
+    left out of the data; with none nobody looks for leaks, and the card says so.
     """
 
     description: str
@@ -190,6 +191,7 @@ class TrainRecipe(Table):
     query_prompt: str | None = None
     max_tokens: int | None = Field(default=None, ge=3)
     dim: int = Field(default=0, ge=0)
+    clean_of: tuple[str, ...] = ("medical-local", "medical-dev")
     data: tuple[DataTable, ...] = Field(min_length=1)
     train: TrainTable
     loss: LossTable = LossTable()

@@ -14,6 +14,7 @@ from medsearch.types import ModelKind, ModelSpec
 from pipeline.training.panel_late import encoders_of, late_query_scores
 from pipeline.training.panel_scores import encode_panel, means_by_task, scores_of_vectors, texts_in
 from pipeline.training.panel_task import PanelTask
+from pipeline.training.silence import silent
 
 Panel = Sequence[PanelTask]
 
@@ -57,7 +58,8 @@ _Score = Callable[[Panel, Callable[[int], None]], dict[str, dict[str, float]]]
 
 
 def _dense(spec: ModelSpec, settings: Settings) -> _Score:
-    encoder = TransformerEncoder(spec, cache=settings.cache)
+    with silent():
+        encoder = TransformerEncoder(spec, cache=settings.cache)
 
     def score(panel: Panel, advance: Callable[[int], None]) -> dict[str, dict[str, float]]:
         vectors = encode_panel(panel, encoder.encode_queries, encoder.encode_documents, advance)
@@ -69,7 +71,8 @@ def _dense(spec: ModelSpec, settings: Settings) -> _Score:
 def _late(spec: ModelSpec) -> _Score:
     from sentence_transformers import MultiVectorEncoder
 
-    encoders = encoders_of(MultiVectorEncoder(str(locate_weights(spec)), local_files_only=True))
+    with silent():
+        encoders = encoders_of(MultiVectorEncoder(str(locate_weights(spec)), local_files_only=True))
 
     def score(panel: Panel, advance: Callable[[int], None]) -> dict[str, dict[str, float]]:
         return late_query_scores(panel, *encoders, advance)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
@@ -20,6 +21,9 @@ from pipeline.records import PairRow, Split, TripletRow
 from pipeline.run_folder import open_run
 from pipeline.training.job import TrainingExample, TrainingSource
 from pipeline.training.recipe import DataTable
+
+if TYPE_CHECKING:
+    from pipeline.training.clean import CleanFile
 
 _REJECTS_KEPT = 10_000
 
@@ -38,8 +42,18 @@ class SourceReader:
     rejects: list[dict[str, object]] = field(default_factory=list)
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
-    def read(self, tables: Sequence[DataTable]) -> tuple[TrainingSource, ...]:
-        """Every source that a recipe names.
+    def files(self, tables: Sequence[DataTable]) -> dict[Path, str]:
+        """The files that a recipe names, with the names of their sources.
+
+        Raises:
+            UsageError: a run or file is not there; the message says what makes it.
+        """
+        return {file: name for name, file in map(self._place, tables)}
+
+    def read(
+        self, tables: Sequence[DataTable], clean: Mapping[Path, CleanFile] | None = None
+    ) -> tuple[TrainingSource, ...]:
+        """Every source that a recipe names; a file in `clean` is read from there.
 
         Raises:
             UsageError: a run or file is not there; the message says what makes it.
@@ -48,7 +62,7 @@ class SourceReader:
         with self.progress.stage("reading examples", len(tables)) as done:
             found = []
             for table in tables:
-                found.append(self._source(table))
+                found.append(self._source(table, clean or {}))
                 done(1)
         return tuple(found)
 
@@ -58,14 +72,17 @@ class SourceReader:
             lines = (json.dumps(reject, ensure_ascii=False) + "\n" for reject in self.rejects)
             replace_file(file, "".join(lines).encode())
 
-    def _source(self, table: DataTable) -> TrainingSource:
+    def _source(self, table: DataTable, clean: Mapping[Path, CleanFile]) -> TrainingSource:
         name, file = self._place(table)
         counts: Counter[str] = Counter()
+        if file in clean:
+            counts.update(clean[file].counts)
+            file = clean[file].path
         rows = list(self._examples(file, counts))
         if counts["bad"]:
             self.progress.say(f"{name}: {counts['bad']:,} rows could not be used and are set aside")
         if not rows:
-            told = ", ".join(f"{count:,} {what}" for what, count in counts.items()) or "it is empty"
+            told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "it is empty"
             raise MedsearchError(f"{file} has no row to train on ({told}): only rows of split train are used")
         if table.rows and table.rows < len(rows):
             chosen = np.random.default_rng(self.seed).permutation(len(rows))[: table.rows]

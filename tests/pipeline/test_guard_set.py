@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pipeline.training import guard_questions
 from pipeline.training.guard import Guard, guard_set
 from pipeline.training.guard_documentation import DOCUMENTATION, documentation_pairs, split_docstring
 from pipeline.training.guard_pairs import GuardPair, guard_task, outside_medicine, sample
-from pipeline.training.panel import score_panel
+from pipeline.training.panel import PanelTask, score_panel
 
 DOCSTRING = """convolve(a, v, mode='full')
 
@@ -125,14 +126,23 @@ def test_documentation_is_of_the_packages_that_are_there(monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 def test_the_usual_base_scores_neither_all_nor_nothing(guard: Guard, model_cache: Path) -> None:
-    """As measured with numpy 2.4, scipy 1.17, pandas 3.1, scikit-learn 1.9 and chatterbot-corpus 1.3."""
+    """On questions whole and on the first hundred of the documentation.
+
+    Measured on all with numpy 2.4, scipy 1.17, pandas 3.1, scikit-learn 1.9 and chatterbot-corpus 1.3:
+    documentation 75.2, trivia 52.3.
+    """
+    documentation, *others = guard.tasks
+    asked = dict(list(documentation.queries.items())[:100])
+    qrels = {query_id: documentation.qrels[query_id] for query_id in asked}
+    answers = {doc_id: documentation.documents[doc_id] for grades in qrels.values() for doc_id in grades}
+    tasks = [PanelTask(documentation.name, asked, answers, qrels), *others]
     encoder = load_encoder(load_registry()["minilm"], cache=model_cache)
-    scores = score_panel(guard.tasks, encoder.encode_queries, encoder.encode_documents)
-    assert 0.65 < scores[DOCUMENTATION] < 0.85
-    assert all(0.4 < score < 0.85 for score in scores.values())
+    scores = score_panel(tasks, encoder.encode_queries, encoder.encode_documents)
+    assert 0.65 < scores[DOCUMENTATION] < 0.95
+    assert all(0.4 < scores[task.name] < 0.85 for task in others)
+    chance = np.random.default_rng(0)
 
-    def shuffled(texts: object) -> Vectors:
-        chance = np.random.default_rng(0)
-        return chance.standard_normal((len(list(texts)), 8)).astype(np.float32)  # type: ignore[call-overload]  # texts
+    def blind(texts: Sequence[str]) -> Vectors:
+        return chance.standard_normal((len(texts), 8)).astype(np.float32)
 
-    assert all(score < 0.1 for score in score_panel(guard.tasks, shuffled, shuffled).values())
+    assert all(score < 0.15 for score in score_panel(tasks, blind, blind).values())

@@ -14,6 +14,7 @@ from medsearch.workbench.cards.model_card import training_rows
 from medsearch.workbench.cards.training_tables import (
     data_table,
     guard_limits,
+    leaks_line,
     settings_table,
     training_context,
 )
@@ -47,6 +48,7 @@ def first_card(card: FirstCard) -> str:
         "trained": True,
         "facts": card.facts,
         "data": data_table(card.facts),
+        "leaks": leaks_line(card.facts),
         "settings": settings_table(card.facts),
         "limits": guard_limits(card.facts, base),
         "version": version("medsearch"),

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from medsearch.evaluation.training_facts import CandidateFacts, GuardFacts, TrainingFacts
+from medsearch.evaluation.training_facts import (
+    LEAKS_LEFT,
+    ROWS_CHECKED,
+    ROWS_WITH_LEAKS,
+    CandidateFacts,
+    GuardFacts,
+    TrainingFacts,
+)
 from medsearch.evaluation.verdicts import Outcome
 from medsearch.workbench.report.numbers import points
 from medsearch.workbench.report.visible import markdown_table
@@ -33,6 +40,21 @@ def guard_limits(facts: TrainingFacts, base: str) -> list[str]:
     if any(each.outcome is Outcome.WORSE for each in facts.guard):
         return [f"Outside medicine it is worse than {base} on the mean of the guard set."]
     return []
+
+
+def leaks_line(facts: TrainingFacts) -> str:
+    """What was done about rows that hold a benchmark's queries or answers."""
+    suites = " and ".join(facts.recipe.get("clean_of") or ())
+    sources = facts.training.get("sources") or ()
+    if not suites or not all(ROWS_WITH_LEAKS in source for source in sources):
+        return "Nobody searched the training data for queries and answers of benchmarks."
+    checked, leaking, left = (
+        sum(int(source[key]) for source in sources) for key in (ROWS_CHECKED, ROWS_WITH_LEAKS, LEAKS_LEFT)
+    )
+    return (
+        f"Of {checked:,} rows, {leaking:,} with a query or an answer of {suites}, or nearly so, were left out "
+        f"before training; a second search of the rest found {left:,}."
+    )
 
 
 def data_table(facts: TrainingFacts) -> str:

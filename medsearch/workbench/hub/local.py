@@ -20,10 +20,11 @@ from medsearch.search.evaluation_index import evaluation_index
 from medsearch.search.identical_ids import ignores_identical_ids
 from medsearch.search.indexing import IndexRequest
 from medsearch.search.names import RetrieverName, parse_retriever
-from medsearch.search.retrievers import HybridRetriever
+from medsearch.search.reranking import assemble
+from medsearch.search.retrievers import PointRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
-from medsearch.types import WHOLE_DOCUMENTS, Document, ModelKind
+from medsearch.types import WHOLE_DOCUMENTS, Document, ModelKind, ModelSpec
 from medsearch.workbench.hub.bench import told_of
 from medsearch.workbench.hub.corpora import write_documents
 
@@ -82,10 +83,11 @@ def _open(asked: RetrieverName, task: str, documents: Sequence[Document], settin
     """The retriever over whole documents, compared exactly; its indices are kept."""
     location = write_documents(task, documents, settings.cache)
     registry = load_registry(settings.models, cache=settings.cache)
-    parts = []
-    for spec in asked.models:
+
+    def part(spec: ModelSpec) -> PointRetriever:
         wanted = IndexRequest(location, (spec,), WHOLE_DOCUMENTS)
         folder, _ = evaluation_index(wanted, settings, registry, Unheard())
         searcher = Searcher(location.name, open_index(folder), registry, settings.cache)
-        parts.append(searcher.retriever(RetrieverName(spec.name, (spec,)), exact=True))
-    return HybridRetriever(tuple(parts)) if asked.hybrid else parts[0]
+        return searcher.retriever(RetrieverName(spec.name, (spec,)), exact=True)
+
+    return assemble(asked, part)
