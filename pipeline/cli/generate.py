@@ -8,18 +8,15 @@ from dataclasses import dataclass, replace
 
 from medsearch.cli.terminal import TerminalProgress, positive_int
 from medsearch.corpora.catalogue import find_corpus
-from medsearch.encoders.registry import find_model, load_registry
-from medsearch.encoders.tokens import token_counter
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.errors import UsageError
 from medsearch.protocols import Progress
+from pipeline.cli.prepare import PREPARED, prepared_notes
 from pipeline.cli.stage import add_recipe_argument, add_run_arguments, show_yield
 from pipeline.generate import Generator, generate, generation_plan
 from pipeline.journal import digest
 from pipeline.llm.check import check_servers
 from pipeline.llm.client import LlmClient
 from pipeline.llm.server import ServerSettings, Structured
-from pipeline.masking.masker import Masker, masking_version
-from pipeline.notes import NoteTools, prepare_notes
 from pipeline.prompting import Prompt, load_prompt
 from pipeline.recipe import Recipe
 from pipeline.run_folder import RunFolder, open_run
@@ -51,12 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     servers = server_settings(recipe, settings)
     progress = TerminalProgress()
     asyncio.run(_look(servers, settings, progress))
-    count = token_counter(find_model(recipe.passages.tokenizer, load_registry(settings.search.models)))
     with folder.held():
-        tools = NoteTools(Masker(), count, masking_version())
-        prepared = prepare_notes(location, folder, recipe, tools, progress, restart=arguments.restart)
-        if not prepared.kept:
-            raise MedsearchError(_no_notes(location.name, prepared))
+        prepared = prepared_notes(
+            location, folder, recipe, settings.search, progress, restart=arguments.restart
+        )
         if arguments.restart:
             folder.keep(asked_for)
         else:
@@ -65,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         total = asyncio.run(job.generate(arguments.notes, settings, restart=arguments.restart))
         folder.keep(asked_for)
     if not arguments.json:
-        show_yield("prepare", folder, prepared, ("notes read", "notes that can be used"), as_json=False)
+        show_yield("prepare", folder, prepared, PREPARED, as_json=False)
     show_yield("generate", folder, total, ("queries asked for", "queries kept"), as_json=arguments.json)
     return 0
 
@@ -120,10 +115,3 @@ class _Job:
         async with LlmClient(self.servers, allow_remote=settings.allow_remote, say=say) as llm:
             generator = Generator(llm, self.recipe, self.prompt)
             return await generate(self.folder, generator, plan, notes, self.progress, restart=restart)
-
-
-def _no_notes(corpus: str, prepared: Yield) -> str:
-    why = (
-        "; ".join(f"{count:,} {reason}" for reason, count in prepared.dropped.most_common()) or "it is empty"
-    )
-    return f"no note of {corpus} can be used ({why}): see [generate] in the recipe"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from medsearch.cli.program import Program, run_program
 
 STAGES = {
+    "prepare": "mask the notes of a corpus and cut them into passages",
     "generate": "ask an LLM for queries about the notes of a corpus",
     "filter": "keep the queries that their passages answer",
     "mine": "find hard negatives, and divide rows into train and dev",

@@ -49,6 +49,20 @@ def test_generate_from_start_to_yield_table_and_on_from_there(
     assert len(rows) == 30
 
 
+def test_notes_are_prepared_without_a_server_and_generation_goes_on_from_there(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "notes", "--recipe", str(recipe)]) == 0
+    assert "notes that can be used" in capsys.readouterr().out
+    pool = tmp_path / "runs" / "notes" / "pool" / "corpus.jsonl"
+    prepared = pool.read_bytes()
+    assert prepared.count(b"\n") >= 8
+    with FakeLlmServer(good_answer) as server:
+        monkeypatch.setenv("MEDSEARCH_LLM_SERVERS", server.base_url)
+        assert main(["generate", "notes", "--notes", "1"]) == 0
+    assert pool.read_bytes() == prepared
+
+
 def test_planted_identifiers_never_leave_the_process(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
