@@ -26,7 +26,7 @@ from pipeline.yields import Yield
 
 STAGE = "crop"
 UNIT = 256
-"""Documents a unit: about a second's work, which is all that a kill can cost."""
+"""Documents a unit: less than a second's work, which is all that a kill can cost."""
 
 _RULES = 1
 """Version of the way pairs are made; raised when the same pools give others."""

@@ -35,6 +35,7 @@ _TRAINED_BY = (
     "loss",
     "lora",
     "distill",
+    "late",
 )
 """Parts of a recipe that its weights depend on; the others may change after training."""
 
@@ -141,7 +142,8 @@ def _keep_plan(job: TrainingJob) -> None:
             begun = json.loads(job.folder.recipe.read_text("utf-8"))["plan"]
         except (ValueError, KeyError, TypeError):
             raise MedsearchError(f"{job.folder.recipe} is damaged: --restart trains anew") from None
-        if begun != plan:
+        # By key: a run that began before a key was known has it as it is when absent.
+        if any(begun.get(key) != plan.get(key) for key in {*begun, *plan}):
             raise MedsearchError(
                 f"{job.folder.path} was begun with {_difference(begun, plan)}: give --restart to train "
                 "anew, or another --run"

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from medsearch.search.fusion import RRF_K
-from medsearch.search.names import BM25, HYBRID
+from medsearch.search.names import BM25, HYBRID, RERANK
+from medsearch.search.reranking import RERANK_DEPTH
 from medsearch.types import ModelKind, ModelSpec
 
 
 class Method(StrEnum):
-    """How a retriever finds: by meaning and words, by meaning alone, or by words alone."""
+    """How a retriever finds: by meaning and words, by meaning alone, by words alone, or token by token."""
 
     HYBRID = "hybrid"
     MEANING = "meaning"
     WORDS = "words"
+    TOKENS = "tokens"
 
 
 _SCORE_MEANING = {
@@ -32,27 +34,61 @@ _SCORE_MEANING = {
         "How strongly the passage matches the words you typed. Rare words count for more, "
         "and so do words that are repeated. "
     ),
+    Method.TOKENS: (
+        "Each token (a word or a part of one) of your question looks for the token of the passage that is "
+        "nearest in meaning; these nearnesses are added up. Long questions score higher than short ones. "
+    ),
 }
 _SCORE_LIMITS = "It only orders this list: it does not say how true, complete or safe the text is."
-_DECIMALS = {Method.HYBRID: 4, Method.MEANING: 3, Method.WORDS: 1}
+_DECIMALS = {Method.HYBRID: 4, Method.MEANING: 3, Method.WORDS: 1, Method.TOKENS: 2}
+
+
+_METHODS = {
+    ModelKind.DENSE: Method.MEANING,
+    ModelKind.SPARSE: Method.WORDS,
+    ModelKind.LATE_INTERACTION: Method.TOKENS,
+}
 
 
 def method_of(name: str, models: Mapping[str, ModelSpec]) -> Method:
     """How the retriever called `name` finds; `models` are those of the index."""
     if name.startswith(HYBRID):
         return Method.HYBRID
-    return Method.WORDS if models[name].kind is ModelKind.SPARSE else Method.MEANING
+    return Method.TOKENS if name.startswith(RERANK) else _METHODS[models[name].kind]
 
 
 def method_label(name: str, models: Mapping[str, ModelSpec]) -> str:
-    """A retriever's name for people, e.g. "Meaning + words (hybrid, minilm)"."""
+    """A retriever's name for people, e.g. "Meaning + words (hybrid, minilm)".
+
+    "Late interaction (NAME) over the best 100 of hybrid (minilm)" is one that reranks.
+    """
     match method_of(name, models):
         case Method.HYBRID:
             return f"Meaning + words (hybrid, {name.removeprefix(HYBRID)})"
         case Method.MEANING:
             return f"Meaning ({name})"
         case Method.WORDS:
-            return f"Words ({'BM25' if name == BM25 else name})"
+            return f"Words ({_words(name)})"
+        case Method.TOKENS:
+            late, first = reranking(name)
+            return f"Late interaction ({late}) over {_best_of(first) if first else 'all passages'}"
+
+
+def reranking(name: str) -> tuple[str, str]:
+    """The late-interaction model of a retriever, and the name of what it reranks ("": it searches alone)."""
+    if not name.startswith(RERANK):
+        return name, ""
+    late, _, first = name.removeprefix(RERANK).partition(":")
+    return late, first
+
+
+def _best_of(first: str) -> str:
+    by = f"hybrid ({first.removeprefix(HYBRID)})" if first.startswith(HYBRID) else _words(first)
+    return f"the best {RERANK_DEPTH} of {by}"
+
+
+def _words(name: str) -> str:
+    return "BM25" if name == BM25 else name
 
 
 def score_text(score: float, method: Method) -> str:

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from medsearch.index.manifest import Manifest
 from medsearch.search.fusion import RRF_K
 from medsearch.search.names import BM25, HYBRID
+from medsearch.search.reranking import RERANK_DEPTH
 from medsearch.types import ModelKind, ModelSpec
-from ui.labels import counted
+from ui.labels import counted, reranking
 from ui.markup import escaped
 
 Rows = list[tuple[str, str]]
 
 
 def facts_of(name: str, models: Mapping[str, ModelSpec]) -> list[tuple[str, Rows]]:
-    """(heading, rows) for each model that the retriever called `name` uses, a hybrid's fusion last."""
+    """(heading, rows) for each model that the retriever called `name` uses, how they are joined last."""
+    late, first = reranking(name)
+    if first:
+        return [_model(models[late]), *facts_of(first, models), ("How it is reranked", _RERANKED)]
     if not name.startswith(HYBRID):
         return [_model(models[name])]
     fusion = [("Method", "reciprocal rank fusion"), ("Constant k", str(RRF_K))]
@@ -51,9 +55,10 @@ def _model(spec: ModelSpec) -> tuple[str, Rows]:
     if spec.kind is ModelKind.SPARSE:
         settings = [(_PARAMETERS.get(key, key), str(value)) for key, value in spec.parameters.items()]
         return f"Words: {spec.name}", [*settings, *common]
+    if spec.kind is ModelKind.LATE_INTERACTION:
+        return f"Late interaction: {spec.name}", [*_prompts(spec), *_tokens(spec), *common]
     return f"Meaning: {spec.name}", [
-        ("Put before a question", f"“{spec.query_prompt.strip()}”" if spec.query_prompt else "nothing"),
-        ("Put before a document", f"“{spec.document_prompt.strip()}”" if spec.document_prompt else "nothing"),
+        *_prompts(spec),
         ("Pooling", str(spec.pooling)),
         ("Reads at most", counted(spec.max_tokens, "token")),
         ("Dimensions", f"{spec.dim:,}"),
@@ -61,6 +66,27 @@ def _model(spec: ModelSpec) -> tuple[str, Rows]:
     ]
 
 
+def _prompts(spec: ModelSpec) -> Rows:
+    return [
+        ("Put before a question", f"“{spec.query_prompt.strip()}”" if spec.query_prompt else "nothing"),
+        ("Put before a document", f"“{spec.document_prompt.strip()}”" if spec.document_prompt else "nothing"),
+    ]
+
+
+def _tokens(spec: ModelSpec) -> Rows:
+    factor = float(spec.parameters.get("token_pooling", 1.0))
+    kept = "one for each token" if factor == 1 else f"about one for {factor:g} tokens of a document"
+    return [
+        ("Vectors", kept),
+        ("Reads at most", counted(spec.max_tokens, "token")),
+        ("Dimensions of a vector", f"{spec.dim:,}"),
+    ]
+
+
+_RERANKED: Rows = [
+    ("Method", "sum over the question's tokens of the nearest in the passage (MaxSim)"),
+    ("Reranked", f"the best {RERANK_DEPTH} documents, each by the passage that was found"),
+]
 _PARAMETERS = {
     "k1": "k1 (repeated words)",
     "b": "b (long passages)",

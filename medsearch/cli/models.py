@@ -8,8 +8,10 @@ from typing import Any
 
 from medsearch.cli.terminal import show_json, show_table
 from medsearch.encoders.registry import load_registry
+from medsearch.encoders.token_folder import check_format, check_token_folder
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
+from medsearch.search.names import BM25, RERANK
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
 
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
             [
                 spec.name,
                 spec.kind,
-                spec.dim or "",
+                _dimensions(spec),
                 spec.max_tokens or "",
                 spec.pooling,
                 spec.licence,
@@ -46,7 +48,21 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"\n{spec.name}\n  source    {spec.source}\n  revision  {spec.revision}")
             print(f"  query prompt     {spec.query_prompt or '(none)'}")
             print(f"  document prompt  {spec.document_prompt or '(none)'}")
+            if spec.kind is ModelKind.LATE_INTERACTION:
+                print(f"  token pooling    {_pooling(spec)}")
+                print(f"  search with      {spec.name} or {RERANK}{spec.name}:FIRST, such as FIRST = {BM25}")
     return 0
+
+
+def _dimensions(spec: ModelSpec) -> str:
+    if spec.kind is ModelKind.LATE_INTERACTION:
+        return f"{spec.dim} a token"
+    return str(spec.dim or "")
+
+
+def _pooling(spec: ModelSpec) -> str:
+    factor = spec.parameters.get("token_pooling", 1.0)
+    return "(none)" if factor == 1 else f"about one vector for {factor} tokens of a document"
 
 
 def _record(spec: ModelSpec) -> dict[str, Any]:
@@ -58,7 +74,11 @@ def on_this_machine(spec: ModelSpec) -> bool:
     if spec.kind is ModelKind.SPARSE:
         return True
     try:
-        locate_weights(spec, offline=True)
+        if spec.kind is ModelKind.LATE_INTERACTION:
+            check_format(spec)
+        folder = locate_weights(spec, offline=True)
+        if spec.kind is ModelKind.LATE_INTERACTION:
+            check_token_folder(spec, folder)
     except (ModelUnavailableError, OSError):
         return False
     return True

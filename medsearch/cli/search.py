@@ -14,6 +14,7 @@ from medsearch.search.searcher import Found, Searcher, open_searcher
 from medsearch.settings import Settings
 from medsearch.types import Filter, MetadataValue, PassageHit
 
+_MODEL = "MODEL, bm25, hybrid:MODEL, rerank:LATE:FIRST (default: the index's best)"
 _SNIPPET = 400
 NOTICE = "Not a medical device: documents may be wrong or out of date; do not base care on them alone."
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `search`."""
     parser.add_argument("query", metavar="QUERY", help="what you are looking for")
     parser.add_argument("--corpus", default="sample", help="an indexed corpus (default: sample)")
-    parser.add_argument("--model", help="minilm, bm25, hybrid:minilm … (default: the index's best)")
+    parser.add_argument("--model", help=_MODEL)
     year = positive_int(limit=9999)
     parser.add_argument("-k", type=positive_int(), default=10, help="how many documents (default: 10)")
     parser.add_argument("--year-from", type=year, metavar="YEAR", help="from this year on")

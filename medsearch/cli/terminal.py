@@ -21,6 +21,7 @@ class TerminalProgress:
 
     def __init__(self) -> None:
         self._bars = sys.stderr.isatty()
+        self._running: list[Any] = []
 
     @contextmanager
     def stage(self, title: str, total: int | None, /) -> Iterator[Callable[[int], None]]:
@@ -37,14 +38,24 @@ class TerminalProgress:
             leave=True,
             file=sys.stderr,
         )
+        self._running.append(bar)
         try:
             yield lambda steps: _advance(bar, steps)
         finally:
+            self._running.remove(bar)
             bar.close()
 
     def say(self, line: str, /) -> None:
-        """One line of plain English on stderr."""
-        print(clean(line), file=sys.stderr)
+        """One line of plain English on stderr: above the bars, where there are any."""
+        if self._running:
+            self._running[-1].write(clean(line), file=sys.stderr)
+        else:
+            print(clean(line), file=sys.stderr)
+
+    def note(self, text: str, /) -> None:
+        """A few words that stand behind the last bar begun, from its next drawing on."""
+        if self._running:
+            self._running[-1].set_postfix_str(clean(text), refresh=False)
 
 
 def _advance(bar: Any, steps: int) -> None:

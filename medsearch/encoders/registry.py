@@ -137,8 +137,8 @@ def load_encoder(spec: ModelSpec, *, cache: Path, backend: Backend = Backend.ONN
             return _load_dense(spec, cache, backend)
         case ModelKind.LATE_INTERACTION:
             raise ModelUnavailableError(
-                f"model {spec.name!r} gives one vector a token (late interaction), which no encoder here runs"
-                " yet; choose a dense model"
+                f"model {spec.name!r} gives one vector a token (late interaction), where one a text is"
+                " needed; choose a dense model"
             )
         case ModelKind.SPARSE:
             raise UsageError(

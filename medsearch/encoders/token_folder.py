@@ -14,6 +14,8 @@ DENSE, MASK, NORMALIZE = "Dense", "MultiVectorMask", "Normalize"
 _MODULES = ("Transformer", DENSE, MASK, NORMALIZE)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # the first that is there counts, as in the library
 _TYPE = "MultiVectorEncoder"
+STANFORD = "stanford"
+"""`format` in the parameters of an entry whose repository cannot be run as it is."""
 
 
 def projection_files(folder: Path) -> list[Path]:
@@ -28,12 +30,28 @@ def verify_token_model(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
     Raises:
         ModelUnavailableError: the message names what differs, and what to do.
     """
-    _check_kind(spec, folder)
+    check_token_folder(spec, folder)
     verify_pins(spec, folder, cache=cache)
     for field, stated, wanted in _disagreements(spec, folder):
         raise ModelUnavailableError(
             f"model {spec.name!r}: {field} is {stated} in {folder}, but {wanted} in the registry;"
             " correct the registry's entry"
+        )
+
+
+def check_format(spec: ModelSpec) -> None:
+    """Refuse a model whose weights are known to be of no use to us, before they are fetched.
+
+    Raises:
+        ModelUnavailableError: the message says how to make a folder of it that can be run.
+    """
+    if spec.parameters.get("format") == STANFORD:
+        repository = spec.source.partition(":")[2]
+        raise ModelUnavailableError(
+            f"model {spec.name!r}: {repository} is in the format of Stanford's ColBERT, which is not read:"
+            f' save sentence_transformers.{_TYPE}("{repository}", revision="{spec.revision}") with'
+            ' save_pretrained, and name that folder as source = "path:FOLDER" of an entry of your own in the'
+            " file that MEDSEARCH_MODELS names"
         )
 
 
@@ -51,7 +69,12 @@ def pooling_factor(spec: ModelSpec) -> float:
     return float(factor)
 
 
-def _check_kind(spec: ModelSpec, folder: Path) -> None:
+def check_token_folder(spec: ModelSpec, folder: Path) -> None:
+    """Refuse a folder that is not of the form that we can run, or that lacks a part.
+
+    Raises:
+        ModelUnavailableError: the message names what is wrong, and what to do.
+    """
     kinds = [_kind(module) for module in _modules(folder)]
     stated = _read(folder / "config_sentence_transformers.json").get("model_type")
     if stated != _TYPE or kinds[:1] != ["Transformer"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medsearch.encoders.token_folder import pooling_factor, verify_token_model
+from medsearch.encoders.token_folder import check_format, pooling_factor, verify_token_model
 from medsearch.encoders.token_pooling import check_pooling, pool_tokens
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
@@ -25,6 +25,7 @@ class TransformerTokenEncoder:
 
     def __init__(self, spec: ModelSpec, *, cache: Path) -> None:
         self.spec = spec
+        check_format(spec)
         self._factor = pooling_factor(spec)
         check_pooling(spec.name, self._factor)
         folder = locate_weights(spec)

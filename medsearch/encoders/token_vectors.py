@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medsearch.encoders.registry import Backend
 from medsearch.encoders.token_cache import ready_token_export
-from medsearch.encoders.token_folder import pooling_factor
+from medsearch.encoders.token_folder import check_format, pooling_factor
 from medsearch.encoders.token_graph import TokenGraph
 from medsearch.encoders.token_pooling import check_pooling, pool_tokens
 from medsearch.errors import ModelUnavailableError, UsageError
@@ -25,6 +25,7 @@ class OnnxTokenEncoder:
 
     def __init__(self, spec: ModelSpec, *, cache: Path, threads: int | None = None) -> None:
         self.spec = spec
+        check_format(spec)
         self._factor = pooling_factor(spec)
         check_pooling(spec.name, self._factor)
         self.folder = ready_token_export(spec, cache=cache)

@@ -94,7 +94,7 @@ def _shown(pairs: Sequence[Pair]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     for field in MODEL_FIELDS:
         yield field, _of_both(pairs, partial(_of_model, field=field))
     equal = _equal_everywhere(pairs)
-    for field in ("fusion", *OF_ENCODING):
+    for field in ("fusion", "rerank", *OF_ENCODING):
         if field not in equal:
             yield field, _of_both(pairs, partial(_of_task, field=field))
     yield "git_revision", _of_both(pairs, attrgetter("git_revision"))

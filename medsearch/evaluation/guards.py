@@ -35,6 +35,9 @@ OF_RUN = ("passages", "search", "depth", "engine")
 OF_ENCODING = ("backend", "dtype")
 """Must be equal where both use a model that gives vectors: BM25 has neither."""
 
+OF_RERANKING = ("method", "depth")
+"""Must be equal where both rerank; with what and over what they do is what is compared."""
+
 _OF_NO_SCORE = frozenset({"licence", "family", "size"})
 """What a registry entry may say today and did not yesterday, of the same model."""
 
@@ -178,6 +181,9 @@ def _pair_differences(a: TaskResult, b: TaskResult) -> Iterator[tuple[str, Any, 
         ours, theirs = (result.settings.get(field, _MISSING) for result in (a, b))
         if ours != theirs:
             yield field, ours, theirs
+    reranking = [_reranking(result, OF_RERANKING) for result in (a, b)]
+    if all(reranking):
+        yield from _differences(*reranking)
     if a.documents != b.documents:
         yield "documents", a.documents, b.documents
     if set(a.scores) != set(b.scores):
@@ -217,7 +223,15 @@ def _run_settings(result: TaskResult) -> dict[str, Any]:
     }
     for name, spec in models_of(result).items():
         settings |= _named(name, spec)
-    return settings
+    return settings | _reranking(result)
+
+
+def _reranking(result: TaskResult, fields: Sequence[str] = ()) -> dict[str, Any]:
+    """How a retriever reranks, as "FIELD of reranking"; of `fields` alone, where given."""
+    rerank = result.settings.get("rerank")
+    if not isinstance(rerank, Mapping):
+        return {}
+    return {f"{field} of reranking": rerank.get(field, _MISSING) for field in fields or rerank}
 
 
 def _named(name: str, spec: Spec) -> dict[str, Any]:

@@ -24,6 +24,9 @@ PROVENANCE = "provenance.json"
 Name = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
+OF_MODELS = "of_models"
+"""In what a result of a reranker keeps: model -> summary of each that has a provenance."""
+
 
 class _Record(BaseModel):
     """A field that is missing, or that nobody knows, is an error."""

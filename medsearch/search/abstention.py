@@ -2,23 +2,25 @@
 
 A dense model is judged by the cosine of its best hit. BM25 scores grow with the query, so BM25 is judged by
 the share of what a document could have had at best. A hybrid's fused score knows ranks only, so it is judged
-by its dense part. These were chosen on development queries (docs/log.md).
+by its dense part, and what reranks is judged as what it reranks. Late interaction alone is not judged: MaxSim
+grows with the question, and nobody has measured a score of it. These were chosen on development queries
+(docs/log.md).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from medsearch.errors import IndexRefusedError
+from medsearch.errors import IndexRefusedError, UsageError
 from medsearch.index.bm25 import Bm25Encoder
 from medsearch.index.manifest import Manifest, replace_file
 from medsearch.index.reader import IndexReader
-from medsearch.search.names import HYBRID, RetrieverName, parse_retriever
+from medsearch.search.names import BM25, HYBRID, RERANK, RetrieverName, parse_retriever
 from medsearch.search.retrievers import Bm25Retriever, DenseRetriever
 from medsearch.search.searcher import Searcher
 from medsearch.types import ModelKind, ModelSpec, Query
@@ -76,8 +78,24 @@ class Answerability:
 
 
 def judged_by(name: RetrieverName) -> RetrieverName:
-    """The retriever whose score is judged: a hybrid's dense part, else itself."""
+    """The retriever whose score is judged: a reranker's first, a hybrid's dense part, else itself."""
+    if name.first is not None:
+        return judged_by(name.first)
     return RetrieverName(name.name.removeprefix(HYBRID), name.models[:1])
+
+
+def check_judged(names: Iterable[RetrieverName]) -> None:
+    """Make sure that each retriever has a score that can be judged.
+
+    Raises:
+        UsageError: naming the first that has none.
+    """
+    for name in names:
+        if judged_by(name).models[0].kind not in STATISTICS:
+            raise UsageError(
+                f"{name.name}: late interaction alone has no score that could be judged, so it cannot be "
+                f"calibrated; calibrate what it reranks, such as {RERANK}{name.models[0].name}:{BM25}"
+            )
 
 
 def answer_scores(

@@ -28,6 +28,7 @@ from medsearch.search.abstention import (
     STATISTICS,
     Threshold,
     answer_scores,
+    check_judged,
     judged_by,
     keep_thresholds,
     model_digest,
@@ -106,11 +107,13 @@ def calibrate(
     Of a score that does not separate (`Calibration.separates`) none is kept, and an older one is forgotten.
 
     Raises:
-        UsageError: if the error rate is none, there are fewer than two queries, or a split is missing.
+        UsageError: if the error rate is none, there are fewer than two queries, a split is missing, or a
+            retriever has no score that is judged.
         IndexRefusedError: with `index`, if the corpus has no index or has changed since.
         ModelUnavailableError: if a model's weights are not on this machine.
     """
     check_error(request.error)
+    check_judged(request.retrievers)
     if request.report and request.split == TEST:
         raise UsageError("--report measures on the test split: calibrate on another one, such as --split dev")
     work = _Work(request, settings, registry, progress)
@@ -123,7 +126,7 @@ def calibrate(
         retriever = work.retriever(judged, bench, queries)
         made.append(_calibration(name, retriever, queries, bench, request))
         thresholds[judged.name] = _served(made[-1], judged, retriever.reader.manifest)
-        work.note_looks(name, queries)
+        work.note_looks(RetrieverName(name.name, judged.models), queries)
     if request.index:
         keep_thresholds(index_folder(request.location.name, settings), thresholds)
     return made
@@ -208,7 +211,7 @@ def _calibration(
     bench: Bench,
     request: CalibrationRequest,
 ) -> Calibration:
-    ignore = bool(bench.shared["ignore_identical_ids"])
+    ignore, judged = bool(bench.shared["ignore_identical_ids"]), judged_by(name)
 
     def scores(asked: Sequence[Query]) -> list[float]:
         return answer_scores(retriever, asked, ignore_identical_ids=ignore)
@@ -221,8 +224,8 @@ def _calibration(
         corpus=request.location.name,
         error=request.error,
         threshold=threshold,
-        statistic=STATISTICS[name.models[0].kind],
-        model=judged_by(name).name,
+        statistic=STATISTICS[judged.models[0].kind],
+        model=judged.name,
         calibrated=len(calibrating),
         calibrated_on=queries.calibrated_on,
         measured_on=queries.measured_on,

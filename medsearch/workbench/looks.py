@@ -15,12 +15,18 @@ from medsearch.evaluation.provenance import provenance_of
 from medsearch.search.conditions import qrels_hash
 from medsearch.search.names import RetrieverName
 from medsearch.settings import Settings
+from medsearch.types import ModelKind, ModelSpec
 from medsearch.workbench.suites import Suite, SuiteRole, SuiteTask, tasks_reported_on
 
 
-def family_of(name: RetrieverName) -> str:
-    """What a retriever's looks are counted under: its (dense) model's family, as entry or provenance say."""
-    spec = name.models[0]
+def families_of(name: RetrieverName) -> dict[str, ModelSpec]:
+    """What a retriever's looks are counted under: family -> model; of one that reranks there may be two."""
+    trainable = [spec for spec in name.models if spec.kind is not ModelKind.SPARSE] or name.models[:1]
+    return {_family_of(spec): spec for spec in reversed(trainable)}
+
+
+def _family_of(spec: ModelSpec) -> str:
+    """As its entry or its provenance says."""
     if spec.family:
         return spec.family
     provenance = provenance_of(spec)
@@ -52,7 +58,8 @@ def note_look(
 ) -> None:
     """Add a line to the ledger if a suite reports on this task; a corpus that none names is not counted.
 
-    `judgements` is their hash, by which a copy of a reported task is known.
+    A reranker whose models are of two families is a look by either. `judgements` is their hash, by which a
+    copy of a reported task is known.
 
     Raises:
         MedsearchError: the ledger cannot be written.
@@ -62,18 +69,21 @@ def note_look(
     reported = reported_as(task, judgements, settings)
     if reported is None and (suite.role is not SuiteRole.REPORT or suite.name == task.name):
         return
-    look = Look(
-        when=datetime.now(UTC),
-        task=reported or task.name,
-        retriever=name.name,
-        family=family_of(name),
-        revision=name.models[0].revision,
-        suite=suite.name,
-        git_revision=git_revision(),
-        queries=queries,
-        qrels_hash=judgements,
-    )
-    record_looks(settings.looks, [look])
+    looks = [
+        Look(
+            when=datetime.now(UTC),
+            task=reported or task.name,
+            retriever=name.name,
+            family=family,
+            revision=spec.revision,
+            suite=suite.name,
+            git_revision=git_revision(),
+            queries=queries,
+            qrels_hash=judgements,
+        )
+        for family, spec in families_of(name).items()
+    ]
+    record_looks(settings.looks, looks)
 
 
 def note_run_look(record: Mapping[str, Any], evaluation: Evaluation, settings: Settings) -> None:

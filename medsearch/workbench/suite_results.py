@@ -11,7 +11,7 @@ from typing import Any
 
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.keep import add_cost, keep, kept_evaluation, result_stem, set_marks, single
-from medsearch.evaluation.provenance import provenance_of
+from medsearch.evaluation.provenance import OF_MODELS, provenance_of
 from medsearch.evaluation.results import TaskResult, read_result_file, results_of
 from medsearch.protocols import Progress
 from medsearch.search.benchmark import Bench
@@ -101,9 +101,14 @@ class OneResult:
         return self._with_cost(file, progress)
 
     def _provenance(self) -> dict[str, Any]:
-        """Of its trained model, as it is now: another may be trained into the folder later."""
-        found = (provenance_of(spec) for spec in self.name.models)
-        return next((one.summary() for one in found if one is not None), {})
+        """Of its trained model, as it is now: another may be trained into the folder later.
+
+        Of a reranker, whose models may both be trained, also of each by its name.
+        """
+        found = {spec.name: provenance_of(spec) for spec in self.name.models}
+        of_each = {name: one.summary() for name, one in found.items() if one is not None}
+        first = next(iter(of_each.values()), {})
+        return {**first, OF_MODELS: of_each} if of_each and self.name.first else first
 
     def _with_cost(self, file: Path, progress: Progress) -> TaskResult:
         [result] = read_result_file(file)

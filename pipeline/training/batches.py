@@ -1,33 +1,49 @@
 """Which examples meet in which batch: decided for the whole training before it begins, from the seed alone.
 
-A batch comes from one source and has no text twice, so that no row's answer is another row's negative; its
-rows are of like length, so that little is computed on padding. The order is the same after a kill.
+A batch comes from one source and has no text and no question twice, so that no row's answer is another row's
+negative. Its rows are near in subject, or of like length, so that little is computed on padding. The order is
+the same after a kill.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsearch.errors import MedsearchError
+from medsearch.types import Vectors
+from pipeline.training.filling import Filled, Texts, fill, texts_of
 from pipeline.training.job import TrainingExample, TrainingSource
+from pipeline.training.together import by_document
+from pipeline.training.topics import fill_by_topic
 
 _WINDOW = 24
 """Batches' worth of shuffled rows that are sorted by length together: more save little more padding."""
 
-_OPEN = 32
-"""Batches being filled at once: a row whose texts one of them has goes into another."""
+_NO_TOPICS: Mapping[int, Vectors] = MappingProxyType({})
+
+
+class Grouping(StrEnum):
+    """What the rows of a source's batches have in common."""
+
+    DOCUMENT = "document"
+    TOPIC = "topic"
+    LENGTH = "length"
+    NONE = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRules:
     """What a plan is made by. `batch` is rows a step on each of `devices`; `negatives` a row, at most.
 
-    `steps` or, where that is 0, `epochs` says how long the training is.
+    `steps` or, where that is 0, `epochs` says how long the training is. Rows are grouped by topic in windows
+    of `topic_window`, else with `group` by length.
     """
 
     batch: int
@@ -37,11 +53,20 @@ class BatchRules:
     negatives: int
     group: bool
     seed: int
+    topic_window: int = 0
 
     @property
     def rows(self) -> int:
         """Rows a step on all devices."""
         return self.batch * self.devices
+
+    def grouping(self, source: TrainingSource) -> Grouping:
+        """What the rows of a source's batches have in common: the first of these that is asked for."""
+        if source.together:
+            return Grouping.DOCUMENT
+        if self.topic_window:
+            return Grouping.TOPIC
+        return Grouping.LENGTH if self.group else Grouping.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +98,10 @@ class BatchPlan:
 
 
 def plan_batches(
-    sources: Sequence[TrainingSource], lengths: NDArray[np.int64], rules: BatchRules
+    sources: Sequence[TrainingSource],
+    lengths: NDArray[np.int64],
+    rules: BatchRules,
+    topics: Mapping[int, Vectors] = _NO_TOPICS,
 ) -> BatchPlan:
     """The batches of a training.
 
@@ -84,6 +112,7 @@ def plan_batches(
         sources: what is drawn from.
         lengths: by row over all sources in order, what its padding depends on; shape (rows,).
         rules: sizes and seed.
+        topics: by source, vectors of its rows' queries, shape (its rows, dim), where rows go by topic.
 
     A source that cannot fill a batch gives smaller ones.
 
@@ -93,7 +122,7 @@ def plan_batches(
     streams, left_out, first = [], {}, 0
     for number, source in enumerate(sources):
         own = lengths[first : first + len(source.rows)]
-        stream = _Stream(source, number, first, own, rules)
+        stream = _Stream(_Source(source, number, first, own, topics.get(number)), rules)
         streams.append(stream.batches())
         left_out[source.name] = stream.left_out
         first += len(source.rows)
@@ -103,26 +132,35 @@ def plan_batches(
     return BatchPlan(tuple(next(streams[source]) for source in drawn), rules, left_out)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A source: its number, its first row's over all sources, its rows' lengths and, by topic, vectors."""
+
+    examples: TrainingSource
+    number: int
+    first: int
+    lengths: NDArray[np.int64]
+    topics: Vectors | None
+
+
 class _Stream:
     """One source's batches without end."""
 
-    def __init__(
-        self, source: TrainingSource, number: int, first: int, lengths: NDArray[np.int64], rules: BatchRules
-    ) -> None:
-        self._source, self._number, self._first = source, number, first
-        self._lengths, self._rules = lengths, rules
-        self._groups, self.left_out = _groups(source.rows, rules)
+    def __init__(self, source: _Source, rules: BatchRules) -> None:
+        self._source, self._rules = source, rules
+        self._rows = source.examples.rows
+        self._grouping = rules.grouping(source.examples)
+        self._groups, self.left_out = _groups(self._rows, rules)
 
     def batches(self) -> Iterator[Batch]:
-        chance = np.random.default_rng([self._rules.seed, 1, self._number])
+        chance = np.random.default_rng([self._rules.seed, 1, self._source.number])
         waiting: dict[int, list[int]] = {level: [] for level in self._groups}
-        texts = {level: _texts(self._source.rows, rows, level) for level, rows in self._groups.items()}
+        texts = {level: texts_of(self._rows, rows, level) for level, rows in self._groups.items()}
         while True:
             made: list[Batch] = []
             small: list[Batch] = []
             for level, rows in self._groups.items():
-                order = self._order(rows, waiting[level], chance)
-                filled = _fill(order, texts[level], self._rules.rows)
+                filled = self._filled(self._order(rows, waiting[level], chance), texts[level])
                 made += [self._batch(batch, level) for batch in filled.full]
                 small += [self._batch(batch, level) for batch in filled.begun]
                 waiting[level] = filled.left
@@ -130,7 +168,7 @@ class _Stream:
             yield from (made[place] for place in chance.permutation(len(made)))
 
     def _batch(self, rows: list[int], level: int) -> Batch:
-        return Batch(self._number, tuple(self._first + row for row in rows), level)
+        return Batch(self._source.number, tuple(self._source.first + row for row in rows), level)
 
     def _largest(self, small: list[Batch]) -> Batch:
         """Where no batch can be filled, the one that got most rows, the same number for each device."""
@@ -138,20 +176,28 @@ class _Stream:
         rows = len(largest.rows) // self._rules.devices * self._rules.devices
         if rows < 2 * self._rules.devices:
             raise MedsearchError(
-                f"{self._source.name} has no two rows that could be in one batch: their texts are the same; "
-                "take the source out"
+                f"{self._source.examples.name} has no two rows that could be in one batch: their texts are "
+                "the same; take the source out"
             )
-        return Batch(self._number, largest.rows[:rows], largest.negatives)
+        return Batch(self._source.number, largest.rows[:rows], largest.negatives)
 
     def _order(self, rows: list[int], waiting: list[int], chance: np.random.Generator) -> list[int]:
         before = set(waiting)
         rest = [row for row in rows if row not in before]
         order = waiting + [rest[place] for place in chance.permutation(len(rest))]
-        if not self._rules.group:
+        if self._grouping is Grouping.DOCUMENT:
+            return by_document(order, self._rows, self._rules.rows)
+        if self._grouping is not Grouping.LENGTH:
             return order
         window = _WINDOW * self._rules.rows
         parts = (order[start : start + window] for start in range(0, len(order), window))
-        return [row for part in parts for row in sorted(part, key=self._lengths.__getitem__)]
+        return [row for part in parts for row in sorted(part, key=self._source.lengths.__getitem__)]
+
+    def _filled(self, order: list[int], texts: Texts) -> Filled:
+        if self._grouping is not Grouping.TOPIC:
+            return fill(order, texts, self._rules.rows)
+        assert self._source.topics is not None, "who plans by topic gives vectors"
+        return fill_by_topic(order, texts, self._rules.rows, self._source.topics, self._rules.topic_window)
 
 
 def _groups(rows: Sequence[TrainingExample], rules: BatchRules) -> tuple[dict[int, list[int]], int]:
@@ -171,45 +217,3 @@ def _groups(rows: Sequence[TrainingExample], rules: BatchRules) -> tuple[dict[in
         return groups, len(waiting)
     fewest = min(min(len(row.negatives), rules.negatives) for row in rows)
     return {fewest: waiting}, 0
-
-
-def _texts(
-    rows: Sequence[TrainingExample], chosen: Sequence[int], negatives: int
-) -> dict[int, frozenset[str]]:
-    """What must not be in a batch twice, by row."""
-    return {
-        number: frozenset((rows[number].query, rows[number].positive, *rows[number].negatives[:negatives]))
-        for number in chosen
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Filled:
-    """Full batches, batches that are not, and all rows that are in no full one."""
-
-    full: list[list[int]]
-    begun: list[list[int]]
-    left: list[int]
-
-
-def _fill(order: Sequence[int], texts: Mapping[int, frozenset[str]], size: int) -> _Filled:
-    """Rows shared out into batches without a text twice, in their order."""
-    full: list[list[int]] = []
-    begun: list[tuple[list[int], set[str]]] = []
-    left: list[int] = []
-    for row in order:
-        own = texts[row]
-        for place, (batch, held) in enumerate(begun):
-            if held.isdisjoint(own):
-                batch.append(row)
-                held |= own
-                if len(batch) == size:
-                    full.append(batch)
-                    del begun[place]
-                break
-        else:
-            if len(begun) < _OPEN:
-                begun.append(([row], set(own)))
-            else:
-                left.append(row)
-    return _Filled(full, [batch for batch, _ in begun], [row for batch, _ in begun for row in batch] + left)

@@ -19,6 +19,7 @@ from pipeline.journal import digest
 from pipeline.training.adapter_averaging import mean_adapter, nearer_to_base, read_adapter, write_adapter
 from pipeline.training.averaging import mean_weights, mixed_with_base, read_tensors, write_tensors
 from pipeline.training.job import Trained, TrainingJob
+from pipeline.training.late_projection import start_file
 from pipeline.training.model_folder import write_settings
 from pipeline.training.registry_entry import made_spec
 
@@ -70,7 +71,7 @@ class CandidateMaker:
         late = self.job.recipe.kind is ModelKind.LATE_INTERACTION
         if late:
             shutil.copytree(candidate.checkpoints[-1], folder, dirs_exist_ok=True, ignore=_OF_TRAINING)
-            _average_projections(candidate, folder)
+            self._mix_projections(candidate, folder)
         spec = made_spec(self.job.recipe, self.base, folder)
         if not late:
             write_settings(spec, self.base_folder, folder)
@@ -82,6 +83,14 @@ class CandidateMaker:
             mixed = mixed_with_base(tuned, base, candidate.base_share, where=candidate.name)
             write_tensors(mixed, folder / WEIGHTS_FILE)
         return spec
+
+    def _mix_projections(self, candidate: Candidate, folder: Path) -> None:
+        """The layer behind a late-interaction transformer: its mean, mixed with what training began with."""
+        start = read_tensors(start_file(self.job)) if candidate.base_share else {}
+        for file in sorted(folder.glob("*/*.safetensors")):
+            inside = file.relative_to(folder)
+            mean = mean_weights([checkpoint / inside for checkpoint in candidate.checkpoints])
+            write_tensors(mixed_with_base(mean, start, candidate.base_share, where=candidate.name), file)
 
     def _merge(self, candidate: Candidate, folder: Path) -> None:
         adapters = [read_adapter(checkpoint) for checkpoint in candidate.checkpoints]
@@ -132,13 +141,6 @@ def candidates_of(job: TrainingJob, trained: Trained) -> tuple[Candidate, ...]:
         for name, checkpoints in weights.items()
         for share in dict.fromkeys(table.base_shares)
     )
-
-
-def _average_projections(candidate: Candidate, folder: Path) -> None:
-    """The layers behind a late-interaction transformer: their mean; the base has none to mix in."""
-    for file in sorted(folder.glob("*/*.safetensors")):
-        inside = file.relative_to(folder)
-        write_tensors(mean_weights([checkpoint / inside for checkpoint in candidate.checkpoints]), file)
 
 
 def _public_name(base: ModelSpec) -> str:

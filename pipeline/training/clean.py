@@ -93,7 +93,7 @@ class _Cleaning:
         """Clean the files of one suite after the other, prove it, and only then put them in place."""
         work = self.folder / _WORK
         shutil.rmtree(work, ignore_errors=True)
-        now = {name: file for file, name in todo.items()}
+        now = {name: file for file, name in todo.items()}  # what is left of each so far
         counts: dict[str, Counter[str]] = {name: Counter() for name in now}
         rows: Counter[str] = Counter()
         for number, suite in enumerate(self.suites):
@@ -122,17 +122,21 @@ class _Cleaning:
 
     def _ledger(self, files: tuple[Path, ...], suite: CheckedSuite) -> Ledger:
         self.progress.say(f"searching training data for leaks: {suite.suite.name}")
-        return check_contamination(ContaminationRequest(files, suite.suite), self.settings, self.progress)
+        request = ContaminationRequest(files, suite.suite)
+        ledger = check_contamination(request, self.settings, self.progress)
+        for remark in (*ledger.remarks, *map(": ".join, ledger.benchmarks.unchecked.items())):
+            self.progress.say(f"{suite.suite.name}: {remark}")
+        return ledger
 
     def _prove(self, changed: list[Path]) -> None:
-        """Check once more every file of which something was left out; the others were just seen to be clean."""
+        """Check again every file of which something was left out; the others were just seen to be clean."""
         for suite in self.suites if changed else ():
             ledger = self._ledger(tuple(changed), suite)
             if ledger.leaks:
                 names = ", ".join(tally.file.path.name for tally in ledger.train if tally.leaking)
                 raise MedsearchError(
-                    f"{names}: {ledger.leaks:,} leaks into {suite.suite.name} are left after cleaning: this is "
-                    "a fault of medsearch, please report it"
+                    f"{names}: {ledger.leaks:,} leaks into {suite.suite.name} are left after cleaning: this "
+                    "is a fault of medsearch, please report it"
                 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from medsearch.corpora.catalogue import find_corpus, fingerprint
+from medsearch.corpora.locations import document_files
 from medsearch.errors import UsageError
 from medsearch.settings import Settings
 from medsearch.workbench.ledger.record import SETTINGS
@@ -40,19 +41,19 @@ def checked_suites(names: Sequence[str], settings: Settings) -> list[CheckedSuit
         raise UsageError(
             f"training data is searched for leaks into {' and '.join(suite.name for suite in suites)}, but "
             f"{', '.join(missing)} of them {'is' if len(missing) == 1 else 'are'} not in "
-            f"{', '.join(map(str, settings.data))}: name the folder in MEDSEARCH_DATA, or write "
-            "`clean_of = []` in the recipe (the card then says that nobody looked for leaks)"
+            f"{', '.join(map(str, settings.data))} with documents: name the folder in MEDSEARCH_DATA, or "
+            "write `clean_of = []` in the recipe (the card then says that nobody looked for leaks)"
         )
     hashes = {name: fingerprint(find_corpus(name, settings.data)) for name in sorted(corpora)}
     return [CheckedSuite(suite, _key(suite, hashes, settings)) for suite in suites]
 
 
 def _is_here(name: str, settings: Settings) -> bool:
+    """Whether the corpus is there with its documents: without them answers could leak unseen."""
     try:
-        find_corpus(name, settings.data)
+        return bool(document_files(find_corpus(name, settings.data)))
     except UsageError:
         return False
-    return True
 
 
 def _key(suite: Suite, hashes: dict[str, str], settings: Settings) -> str:

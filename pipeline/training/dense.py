@@ -13,6 +13,7 @@ from pipeline.training.job import Trained, TrainingExample, TrainingJob
 from pipeline.training.losses import check_loss, dense_loss
 from pipeline.training.padding import Chunks
 from pipeline.training.processes import world_size
+from pipeline.training.questions import QuestionVectors, question_vectors
 from pipeline.training.recipe import TrainRecipe
 from pipeline.training.teacher import Teacher, batch_scores, load_teacher
 
@@ -41,15 +42,17 @@ def train_dense(job: TrainingJob) -> Trained:
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
     teacher = load_teacher(job) if recipe.distill is not None else None
+    questions = question_vectors(job)
     model, loss = dense_learner(job)
     learner = Learner(
         model=model,
         loss=loss,
         trainer=SentenceTransformerTrainer,
         arguments=SentenceTransformerTrainingArguments,
-        collate=Collate(model, recipe, teacher),
+        collate=Collate(model, recipe, teacher, questions),
         score=lambda: panel_scores(job, model),
         chunks=Chunks(recipe.rows_at_once),
+        questions=questions,
     )
     return train_model(job, learner)
 
@@ -74,17 +77,25 @@ class Collate:
     """Rows as the model's input: a column of queries, one of documents (positives, then each negative's).
 
     Prompts stand before the texts as in use; queries and documents are cut at the recipe's lengths. With a
-    teacher, its scores are the labels.
+    teacher, its scores are the labels. Where the recipe has `same_question`, the queries come with the base's
+    vectors of them, shape (B, dim).
     """
 
     def __init__(
-        self, model: SentenceTransformer, recipe: TrainRecipe, teacher: Teacher | None = None
+        self,
+        model: SentenceTransformer,
+        recipe: TrainRecipe,
+        teacher: Teacher | None = None,
+        questions: QuestionVectors | None = None,
     ) -> None:
         self._model, self._recipe, self._teacher = model, recipe, teacher
+        self._questions = questions if recipe.loss.same_question < 1 else None
 
     def __call__(self, rows: Sequence[TrainingExample]) -> dict[str, Any]:
         """A batch."""
         import torch
+
+        from pipeline.training.same_question import BASE_VECTORS
 
         queries, documents = columns(rows)
         train = self._recipe.train
@@ -96,6 +107,8 @@ class Collate:
             prompt = self._model.prompts.get(column) or None
             features = self._model.preprocess(texts, prompt=prompt, task=column, max_length=tokens)
             batch |= {f"{column}_{name}": value for name, value in features.items()}
+        if self._questions is not None:
+            batch[f"query_{BASE_VECTORS}"] = torch.from_numpy(self._questions.of(queries))
         if self._teacher is not None:
             assert self._recipe.distill is not None, "a teacher comes from the recipe"
             scores = batch_scores(self._teacher, queries, documents, in_batch=self._recipe.distill.in_batch)

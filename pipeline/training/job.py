@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """A query, a text that answers it, and texts that look right and are not, hardest first."""
+    """A query, a text that answers it, and texts that look right and are not, hardest first.
+
+    Rows of a source with one `query_id` ask the same; `document` is where the positive was cut from. Both may
+    be empty: not known.
+    """
 
     query: str
     positive: str
     negatives: tuple[str, ...]
+    query_id: str = ""
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSource:
     """The examples of one file; `weight` is the source's share of batches, `sha256` the file's.
 
-    `counts` says what became of the file's rows.
+    `counts` says what became of the file's rows; with `together`, rows of one document meet in one batch.
     """
 
     name: str
@@ -38,6 +44,7 @@ class TrainingSource:
     file: Path
     sha256: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from pipeline.training.job import Trained, TrainingExample, TrainingJob
 from pipeline.training.padding import Chunks, TokenLengths, padding_share
 from pipeline.training.precision import chosen_precision, device_name
 from pipeline.training.processes import first_says, is_first, world_size
+from pipeline.training.questions import QuestionVectors, question_vectors, same_question_share, topics_of
 from pipeline.training.recipe import Precision, Schedule, TrainRecipe
 from pipeline.training.silence import silent
 
@@ -42,7 +43,7 @@ class Learner:
     `trainer` and `arguments` are sentence-transformers' classes for the model's kind. `collate` turns rows
     (`query`, `positive`, `negatives`: as many in each) into what the loss takes. `score` gives the dev scores
     of the model as it is, by task; nothing where there is no panel. `chunks` says how `collate` and the loss
-    pad, for the facts.
+    pad, for the facts. `questions` tells queries apart where the recipe asks for it; `None`: see `planned`.
     """
 
     model: Any
@@ -52,6 +53,7 @@ class Learner:
     collate: Callable[[Sequence[TrainingExample]], dict[str, Any]]
     score: Callable[[], Mapping[str, float]]
     chunks: Chunks
+    questions: QuestionVectors | None = None
 
 
 def train_model(job: TrainingJob, learner: Learner) -> Trained:
@@ -66,7 +68,7 @@ def train_model(job: TrainingJob, learner: Learner) -> Trained:
     folder, recipe = job.folder, job.recipe
     if folder.finished.is_file():
         return finished(job)
-    plan, lengths = planned(job)
+    plan, lengths = planned(job, learner.questions)
     with silent():
         arguments = training_arguments(learner.arguments, recipe, folder.checkpoints, steps=len(plan.batches))
         last = first_says(lambda: _prepared(job))
@@ -88,14 +90,24 @@ def finished(job: TrainingJob) -> Trained:
     return Trained(complete_checkpoints(job.folder.checkpoints), facts["steps"], facts)
 
 
-def planned(job: TrainingJob) -> tuple[BatchPlan, TokenLengths]:
-    """The batches of a job, and the lengths that they were grouped by."""
+def planned(job: TrainingJob, questions: QuestionVectors | None = None) -> tuple[BatchPlan, TokenLengths]:
+    """The batches of a job, and the lengths that they were grouped by.
+
+    Vectors of queries come from `questions`, which afterwards know all that the batches need; without it they
+    are read or made here where the recipe needs them.
+    """
     registry = load_registry(job.settings.models, cache=job.settings.cache)
     rows = [row for source in job.sources for row in source.rows]
     with job.progress.stage("measuring lengths", len(rows)) as done:
         lengths = TokenLengths(rows, token_counter(find_model(job.recipe.base, registry)), job.recipe)
         done(len(rows))
-    plan = plan_batches(job.sources, lengths.of_rows, batch_rules(job.recipe))
+    rules = batch_rules(job.recipe)
+    questions = questions or question_vectors(job)
+    topics = topics_of(job, rules, questions) if questions is not None else {}
+    # The first process decides: the others' arithmetic might differ in the last bit.
+    plan = first_says(lambda: plan_batches(job.sources, lengths.of_rows, rules, topics))
+    if questions is not None and job.recipe.loss.same_question < 1:
+        questions.prepare([rows[number].query for batch in plan.batches for number in batch.rows])
     for name, count in plan.left_out.items():
         if count:
             job.progress.say(
@@ -128,6 +140,7 @@ def batch_rules(recipe: TrainRecipe) -> BatchRules:
         negatives=recipe.loss.negatives,
         group=train.group_by_length,
         seed=train.seed,
+        topic_window=train.topic_window,
     )
 
 
@@ -176,7 +189,6 @@ def _facts(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLe
     seconds = sum(row["seconds"] for row in rows)
     trained = sum(len(batch.rows) for batch in plan.batches)
     tenth = max(1, len(rows) // 10)
-    ungrouped = plan_batches(job.sources, lengths.of_rows, _ungrouped(plan.rules))
     return {
         "steps": len(plan.batches),
         "rows": trained,
@@ -191,21 +203,29 @@ def _facts(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLe
         "loss_last": _mean([row["loss"] for row in rows[-tenth:]]),
         "padding_share": round(padding_share(plan, lengths, learner.chunks), 4),
         "padding_share_ungrouped": round(
-            padding_share(ungrouped, lengths, Chunks(learner.chunks.rows, False)), 4
+            padding_share(_ungrouped(job, plan.rules, lengths), lengths, Chunks(learner.chunks.rows, False)),
+            4,
         ),
         "sources": [
             {"name": source.name, "sha256": source.sha256, "weight": source.weight, **source.counts}
             | {"left_out": plan.left_out[source.name]}
             | {"batches": sum(batch.source == number for batch in plan.batches)}
+            | {"grouping": plan.rules.grouping(source).value}
             for number, source in enumerate(job.sources)
         ],
-    }
+    } | _same_questions(job, learner, plan)
 
 
-def _ungrouped(rules: BatchRules) -> BatchRules:
-    from dataclasses import replace
+def _same_questions(job: TrainingJob, learner: Learner, plan: BatchPlan) -> dict[str, float]:
+    if learner.questions is None or job.recipe.loss.same_question == 1:
+        return {}
+    return {"same_question_share": round(same_question_share(job, plan, learner.questions), 6)}
 
-    return replace(rules, group=False, steps=min(rules.steps or 400, 400))
+
+def _ungrouped(job: TrainingJob, rules: BatchRules, lengths: TokenLengths) -> BatchPlan:
+    """Batches of whatever comes, to compare with."""
+    plain = replace(rules, group=False, topic_window=0, steps=min(rules.steps or 400, 400))
+    return plan_batches([replace(source, together=False) for source in job.sources], lengths.of_rows, plain)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -37,6 +37,7 @@ def dense_loss(
 ) -> nn.Module:
     """The loss of a dense recipe; `base` is a frozen copy of what the model was, where one is needed."""
     from pipeline.training import objective as parts
+    from pipeline.training.same_question import SameQuestion
 
     rows = recipe.rows_at_once
     terms: list[Any] = []
@@ -49,7 +50,9 @@ def dense_loss(
         terms.append(parts.Distil(distill.weight, distill.temperature, distill.in_batch, margins))
     dim = model.get_embedding_dimension()
     assert dim is not None, "a model built from a registry's entry says its dimensions"
-    ranking = parts.Ranking(recipe.loss.temperature, rows, devices > 1, dim, tuple(terms))
+    gather = devices > 1
+    same = SameQuestion(recipe.loss.same_question, gather=gather) if recipe.loss.same_question < 1 else None
+    ranking = parts.Ranking(recipe.loss.temperature, rows, gather, dim, tuple(terms), same)
     cached = recipe.loss.kind is LossKind.CACHED_RANKING
     loss = parts.CachedRanking(model, ranking) if cached else parts.PlainRanking(model, ranking)
     return parts.Objective(loss, recipe.loss.matryoshka, near)

@@ -6,7 +6,7 @@ negative. Both are encoded a few texts at a time, longest first, so that little 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,10 @@ from sentence_transformers.sentence_transformer.losses import (
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
 )
+from sentence_transformers.util import cos_sim
 from torch import Tensor, nn
+
+from pipeline.training.same_question import BASE_VECTORS, SameQuestion
 
 Features = Mapping[str, Any]
 """What a tokenizer gives for a column of texts: tensors of shape (texts, tokens), and words on the column."""
@@ -33,13 +36,22 @@ class Term(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The contrastive loss's settings, and what is added to it where vectors have all `dim` dimensions."""
+    """The contrastive loss's settings, and what is added to it where vectors have all `dim` dimensions.
+
+    `same` says which texts of a batch are no negatives of which query.
+    """
 
     temperature: float
     rows_at_once: int
     gather: bool
     dim: int
     terms: tuple[Term, ...] = ()
+    same: SameQuestion | None = None
+
+    @property
+    def similarity(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What the loss compares vectors by."""
+        return cos_sim if self.same is None else self.same
 
     def added(self, queries: Tensor, documents: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
         """Each term's value; nothing for vectors that Matryoshka has cut."""
@@ -54,6 +66,7 @@ class CachedRanking(CachedMultipleNegativesRankingLoss):
         super().__init__(
             model,
             scale=1 / ranking.temperature,
+            similarity_fct=ranking.similarity,
             mini_batch_size=ranking.rows_at_once,
             gather_across_devices=ranking.gather,
         )
@@ -92,7 +105,12 @@ class PlainRanking(MultipleNegativesRankingLoss):
     """Encodes once and keeps everything that the gradients need."""
 
     def __init__(self, model: SentenceTransformer, ranking: Ranking) -> None:
-        super().__init__(model, scale=1 / ranking.temperature, gather_across_devices=ranking.gather)
+        super().__init__(
+            model,
+            scale=1 / ranking.temperature,
+            similarity_fct=ranking.similarity,
+            gather_across_devices=ranking.gather,
+        )
         self.ranking = ranking
 
     def forward(self, sentence_features: Any, labels: Any = None) -> Tensor:
@@ -118,10 +136,14 @@ class Objective(nn.Module):
             MatryoshkaLoss(ranking.model, ranking, list(lengths)) if lengths else ranking
         )
         self.near = near
+        self._same = ranking.ranking.same
 
     def forward(self, sentence_features: Any, labels: Any = None) -> Tensor:
         """The loss of a batch."""
-        columns = list(sentence_features)
+        columns = [dict(column) for column in sentence_features]
+        vectors = columns[0].pop(BASE_VECTORS, None)
+        if self._same is not None:
+            self._same.look(vectors)
         if self.near is not None:
             self.near.look(columns)
         loss: Tensor = self.ranking(columns, labels)
@@ -189,7 +211,10 @@ class Distil:
                 [(queries * part).sum(dim=-1) for part in torch.split(documents, rows)], dim=1
             )
             own = torch.zeros(rows, dtype=torch.long, device=queries.device)
-        wanted = labels.view_as(scores)
+        return self.apart(scores, labels.view_as(scores), own)
+
+    def apart(self, scores: Tensor, wanted: Tensor, own: Tensor) -> Tensor:
+        """The weighted loss of scores of shape (B, texts); `own` (B,) says where each query's positive is."""
         if self.margins:
             ours, theirs = (each.gather(1, own[:, None]) - each for each in (scores, wanted))
             return self.weight * (ours - theirs).square().mean()

@@ -35,6 +35,7 @@ class TokenLengths:
     ) -> None:
         self._rows = rows
         self._limits = (recipe.train.query_tokens, recipe.train.document_tokens)
+        self._expanded = recipe.late is not None and recipe.late.expansion
         self._negatives = recipe.loss.negatives
         texts = list(dict.fromkeys(text for row in rows for text in (row.query, *self._documents(row))))
         longest = _CHARACTERS * max(self._limits)
@@ -49,9 +50,12 @@ class TokenLengths:
     def columns(self, batch: Batch) -> Iterator[NDArray[np.int64]]:
         """Tokens a text, for the queries of a batch, its positives, and each column of negatives."""
         rows = [self._rows[number] for number in batch.rows]
-        yield np.asarray([min(self._tokens[row.query] + _SPECIAL, self._limits[0]) for row in rows])
+        yield np.asarray([self._query(row.query) for row in rows])
         for column in zip(*(self._documents(row, batch.negatives) for row in rows), strict=True):
             yield np.asarray([self._document(text) for text in column])
+
+    def _query(self, text: str) -> int:
+        return self._limits[0] if self._expanded else min(self._tokens[text] + _SPECIAL, self._limits[0])
 
     def _document(self, text: str) -> int:
         return min(self._tokens[text] + _SPECIAL, self._limits[1])

@@ -83,7 +83,7 @@ def export_facts(
 
     Lengths are scored by the float32 file: there are none where the recipe trained for none.
     """
-    texts = _some_texts(job)
+    texts = some_texts(job)
     with silent():
         reference = TransformerEncoder(spec, cache=job.settings.cache)
     wanted = reference.encode_documents(texts)
@@ -116,7 +116,7 @@ def _by_length(job: TrainingJob, spec: ModelSpec, vectors: Sequence[PanelVectors
     )
 
 
-def _some_texts(job: TrainingJob) -> list[str]:
+def some_texts(job: TrainingJob) -> list[str]:
     """Queries and documents of the panel, always the same of one panel."""
     texts = [text for task in job.panel for side in (task.queries, task.documents) for text in side.values()]
     distinct = list(dict.fromkeys(texts))

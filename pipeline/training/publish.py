@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medsearch.encoders.adapter_files import WEIGHTS
 from medsearch.encoders.registry import load_registry
+from medsearch.encoders.verify import pinned_revision
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.provenance import read_provenance, write_provenance
 from medsearch.evaluation.training_facts import (
@@ -21,6 +22,7 @@ from medsearch.workbench.cards.first_card import FirstCard, first_card
 from pipeline.journal import digest
 from pipeline.training.candidates import ADAPTER, WEIGHTS_FILE
 from pipeline.training.job import Trained, TrainingJob
+from pipeline.training.late_export import late_export_facts, write_late_export
 from pipeline.training.parity import export_facts
 from pipeline.training.quantise import write_exports
 from pipeline.training.registry_entry import REGISTRY, entry_text
@@ -34,7 +36,7 @@ def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
     """Write the folder `model` of the run and return it; there is the old one or the new one, never half.
 
     A folder that was made of the same weights by the same recipe and selection is left as it is.
-    Late-interaction models are not exported to ONNX here: the registry exports them at their first use.
+    A late-interaction model's entry pins its projection too, by the digest of its folder's files.
 
     Raises:
         MedsearchError: the model cannot be exported, or something cannot be written.
@@ -47,10 +49,14 @@ def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
     shutil.copytree(selected.folder, draft)
     spec = replace(selected.spec, source=f"path:{draft}")
     exports, lengths = tuple[ExportFacts, ...](), tuple[LengthFacts, ...]()
+    job.progress.say("exporting to ONNX, and comparing with torch")
     if spec.kind is ModelKind.DENSE:
-        job.progress.say("exporting to ONNX, and comparing with torch")
         write_exports(spec, draft)
         exports, lengths = export_facts(job, spec, draft)
+    else:
+        write_late_export(spec, draft)
+        exports = late_export_facts(job, spec, draft)
+        spec = replace(spec, revision=pinned_revision(spec.revision, draft))
     facts = training_facts(job, trained, selected, exports, lengths)
     sha256 = digest(draft / WEIGHTS_FILE)
     provenance = provenance_record(job, selected, weights_sha256=sha256)

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from medsearch.errors import UsageError
 from medsearch.types import ModelKind
 from pipeline.recipe import Table
+from pipeline.training.late_table import LateTable
 
 
 class Schedule(StrEnum):
@@ -49,13 +50,15 @@ class DataTable(Table):
     """One source of examples: a run of the data pipeline, or a file of triplet or pair rows.
 
     `weight` is its share of the batches, relative to the others; of its rows at most `rows` are used
-    (0: all), drawn by the recipe's seed.
+    (0: all), drawn by the recipe's seed. With `together` the rows of one document meet in one batch, where
+    each is the others' hard negative, and `rows` draws whole documents.
     """
 
     run: str = ""
     file: str = ""
     weight: float = Field(default=1.0, gt=0)
     rows: int = Field(default=0, ge=0)
+    together: bool = False
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -69,6 +72,10 @@ class TrainTable(Table):
 
     `mini_batch` is how many texts are encoded at once (0: 32 with the cached loss, else a batch's worth);
     `dropout` of `None` is the base's own.
+
+    What meets in a batch: rows of one document in a source that is `together`; else, with `topic_window`, of
+    so many shuffled rows (0: off) those whose queries are nearest for the base, which makes batches hard;
+    else, with `group_by_length`, rows of like length, which saves padding; else whatever comes.
     """
 
     steps: int = Field(default=0, ge=0)
@@ -84,6 +91,7 @@ class TrainTable(Table):
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: Precision = Precision.AUTO
     group_by_length: bool = True
+    topic_window: int = Field(default=0, ge=0)
     dropout: float | None = Field(default=None, ge=0, lt=1)
     seed: int = Field(default=13, ge=0)
     evaluate_every: int = Field(default=100, ge=1)
@@ -95,19 +103,23 @@ class TrainTable(Table):
             raise ValueError("give either steps or epochs, above 0")
         if self.mini_batch > self.batch:
             raise ValueError(f"mini_batch {self.mini_batch} is above batch {self.batch}")
+        if 0 < self.topic_window < 2 * self.batch:
+            raise ValueError(f"topic_window {self.topic_window} is below two batches of {self.batch} rows")
         return self
 
 
 class LossTable(Table):
     """What is learnt. `negatives` a row at most, of those mined, beside the other rows' texts in the batch.
 
-    `matryoshka` are the lengths (most first) that a vector may be cut to. `stay_near_base` weighs the mean
-    squared distance between the batch's vectors and those of the base.
+    `same_question` is a cosine of the base: where that of two queries is above it, neither's texts are
+    negatives of the other (1.0: off). `matryoshka` are the lengths (most first) that a vector may be cut to.
+    `stay_near_base` weighs the mean squared distance between the batch's vectors and those of the base.
     """
 
     kind: LossKind = LossKind.CACHED_RANKING
     temperature: float = Field(default=0.05, gt=0)
     negatives: int = Field(default=1, ge=0, le=50)
+    same_question: float = Field(default=1.0, gt=0, le=1)
     matryoshka: tuple[Annotated[int, Field(ge=1)], ...] = ()
     stay_near_base: float = Field(default=0.0, ge=0)
 
@@ -197,6 +209,7 @@ class TrainRecipe(Table):
     loss: LossTable = LossTable()
     lora: LoraTable | None = None
     distill: DistillTable | None = None
+    late: LateTable | None = None
     select: SelectTable = SelectTable()
 
     @property
@@ -211,6 +224,10 @@ class TrainRecipe(Table):
             raise ValueError("kind: a sparse model has nothing to train; dense or late_interaction")
         if self.kind is ModelKind.DENSE and self.dim:
             raise ValueError("dim is for late_interaction: a dense model has its base's")
+        if self.kind is ModelKind.DENSE and self.late:
+            raise ValueError('late is for kind = "late_interaction"')
+        if self.kind is ModelKind.LATE_INTERACTION and self.loss.same_question < 1:
+            raise ValueError("loss.same_question is for dense models")
         if self.distill and not self.distill.in_batch and not self.loss.negatives:
             raise ValueError("distill compares a row's texts: give loss.negatives or distill.in_batch = true")
         if self.select.checkpoints > self.train.keep_checkpoints:

@@ -85,10 +85,11 @@ class SourceReader:
             told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "it is empty"
             raise MedsearchError(f"{file} has no row to train on ({told}): only rows of split train are used")
         if table.rows and table.rows < len(rows):
-            chosen = np.random.default_rng(self.seed).permutation(len(rows))[: table.rows]
-            rows = [rows[number] for number in sorted(chosen)]
+            rows = _drawn(rows, table, self.seed)
         counts["used"] = len(rows)
-        return TrainingSource(name, table.weight, tuple(rows), file, digest(file), dict(counts))
+        return TrainingSource(
+            name, table.weight, tuple(rows), file, digest(file), dict(counts), together=table.together
+        )
 
     def _place(self, table: DataTable) -> tuple[str, Path]:
         if table.file:
@@ -128,7 +129,11 @@ class SourceReader:
             negatives = row.negatives if isinstance(row, TripletRow) else ()
             wrong = {row.query, row.positive, ""}
             yield TrainingExample(
-                row.query, row.positive, tuple(text for text in dict.fromkeys(negatives) if text not in wrong)
+                row.query,
+                row.positive,
+                tuple(text for text in dict.fromkeys(negatives) if text not in wrong),
+                query_id=row.query_id,
+                document=f"{row.source.corpus}/{row.source.doc_id}",
             )
 
     def _row(self, file: Path, number: int, line: bytes, counts: Counter[str]) -> TripletRow | PairRow | None:
@@ -153,6 +158,20 @@ class SourceReader:
         if len(self.rejects) < _REJECTS_KEPT:
             self.rejects.append({"file": str(file), "line": number, "reason": reason})
         return None
+
+
+def _drawn(rows: Sequence[TrainingExample], table: DataTable, seed: int) -> list[TrainingExample]:
+    """As many rows as a table asks for at most, in their order; with `together`, whole documents."""
+    units: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        units.setdefault(row.document if table.together else str(number), []).append(number)
+    whole = list(units.values())
+    order = np.random.default_rng(seed).permutation(len(whole))
+    chosen: list[int] = []
+    for place in order:
+        if len(chosen) + len(whole[place]) <= table.rows:
+            chosen += whole[place]
+    return [rows[number] for number in sorted(chosen or whole[order[0]][: table.rows])]
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:

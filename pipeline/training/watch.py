@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from math import isfinite
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from medsearch.errors import MedsearchError
 from pipeline.training.batches import BatchPlan
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     from pipeline.training.loop import Learner
 
 
+_SHOWN = 20
+"""Steps whose mean loss stands behind the bar."""
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """Progress that can show a few words beside how far it is."""
+
+    def note(self, text: str, /) -> None:
+        """Show them."""
+        ...
+
+
 class Watch:
     """Hears of every step and every checkpoint, in each process; the first one writes."""
 
@@ -30,6 +44,7 @@ class Watch:
         self._advance: Callable[[int], None] | None = None
         self._started = perf_counter()
         self._drawable = True
+        self._losses: deque[float] = deque(maxlen=_SHOWN)
 
     def begin(self, done: int, advance: Callable[[int], None]) -> None:
         """Training begins after `done` steps, which count as made; the base is scored before the first."""
@@ -57,6 +72,9 @@ class Watch:
             self._note(step, logs, seconds)
             if step % self._every == 0 or step == len(self._plan.batches):
                 self._score(step)
+        self._losses.append(logs["loss"])
+        if isinstance(self._job.progress, Noting):
+            self._job.progress.note(f"loss {sum(self._losses) / len(self._losses):.3f}")
         if self._advance is not None:
             self._advance(1)
         self._started = perf_counter()

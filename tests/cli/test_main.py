@@ -102,7 +102,16 @@ def test_strict_stops_at_the_first_bad_record(corpus: Path, capsys: pytest.Captu
         (["index", "tiny", "--passage-tokens", "10", "--overlap-tokens", "10"], 2, "the overlap smaller"),
         (["index", "tiny", "--passage-tokens", "many"], 2, "invalid int value: 'many'"),
         (["evaluate", "tiny", "--split", "dev", "--models", "bm25"], 2, "test"),
-        (["evaluate", "tiny", "--models", "colbert"], 2, "late-interaction models cannot be searched"),
+        (
+            ["evaluate", "tiny", "--models", "colbert"],
+            1,
+            "format of Stanford's ColBERT, which is not read: s",
+        ),
+        (
+            ["evaluate", "tiny", "--models", "rerank:colbert:bm25"],
+            1,
+            r"source = .path:FOLDER. of an entry of",
+        ),
         (["evaluate", "tiny", "--models", "hybrid:bm25"], 2, "hybrid needs a dense model"),
         (["export", "bm25"], 2, "only dense models are exported"),
         (["search", "x", "-k", "0"], 2, "'0' is not a whole number from 1 to 10,000"),
@@ -234,3 +243,33 @@ def test_every_command_is_listed_with_a_summary() -> None:
     ).stdout
     words = " ".join(shown.split())
     assert [name for name, summary in COMMANDS.items() if f" {name} {summary}" not in words] == []
+
+
+LATE_ENTRY = """
+[mine]
+source = "path:nowhere"
+revision = "1"
+kind = "late_interaction"
+max_tokens = 64
+dim = 12
+licence = "none"
+query_prompt = "[Q] "
+parameters = { token_pooling = 2 }
+"""
+
+
+def test_models_shows_late_interaction_as_what_it_is(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models.toml").write_text(LATE_ENTRY)
+    monkeypatch.setenv("MEDSEARCH_MODELS", str(tmp_path / "models.toml"))
+    assert main(["models", "--details"]) == 0
+    shown = capsys.readouterr().out
+    for name, dim in (("mine", "12 a token"), ("colbert", "128 a token")):
+        [row] = [line for line in shown.splitlines() if line.startswith(name) and line != name]
+        assert dim in row
+        assert row.rstrip().endswith(" no"), "nothing of it can be run here"
+    details = shown.partition("\nmine\n")[2]
+    assert "token pooling    about one vector for 2.0 tokens of a document" in details
+    assert "search with      mine or rerank:mine:FIRST, such as FIRST = bm25" in details
+    assert "token pooling" not in shown.partition("\nminilm\n")[2].partition("\n\n")[0]

@@ -36,6 +36,36 @@ def test_what_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "reading x medsearch: all is well [2J\n"
 
 
+def test_what_is_said_stands_above_a_running_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    progress = TerminalProgress()
+    with progress.stage("training", 3) as advance:
+        advance(1)
+        progress.say("step 1\nof 3\x1b[2J")
+        advance(2)
+    lines = capsys.readouterr().err.split("\n")
+    (said,) = (line for line in lines if "step 1" in line)
+    # What is left of the bar on this line was wiped before: the sentence stands alone.
+    assert said.split("\r")[-1] == "step 1 of 3 [2J"
+    assert not said.split("\r")[-2].strip()
+    assert "3/3" in lines[-2]
+
+
+def test_a_note_stands_behind_the_bar_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = TerminalProgress()
+    progress.note("nobody hears this")
+    with progress.stage("training", 2) as advance:
+        progress.note("loss 0.123\x1b[2J")
+        advance(2)
+    progress.note("nor this")
+    told = capsys.readouterr().err
+    assert "2/2" in told
+    assert "loss 0.123 [2J" in told
+    assert "this" not in told
+
+
 @given(st.text(st.characters(exclude_categories=[]), max_size=30))
 def test_json_keeps_every_character_and_steers_nothing(text: str) -> None:
     shown = io.StringIO()

@@ -9,7 +9,7 @@ import pytest
 
 from medsearch.encoders.onnx_cache import export_key
 from medsearch.encoders.registry import Backend, find_model, load_encoder, load_registry
-from medsearch.encoders.verify import verify_weights
+from medsearch.encoders.verify import files_digest, verify_weights
 from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.types import ModelKind, ModelSpec, Pooling
 
@@ -176,17 +176,20 @@ def test_a_model_in_a_folder_is_pinned_to_the_weights_that_lie_there_now(tmp_pat
     assert load_registry(file)["mine"].sha256 == ""
 
 
-@pytest.mark.parametrize("file", ["tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json"])
+_PINNED = (
+    "tokenizer.json",
+    "config.json",
+    "modules.json",
+    "1_Pooling/config.json",
+    "1_Dense/model.safetensors",
+)
+
+
+@pytest.mark.parametrize("file", _PINNED)
 def test_what_else_determines_the_vectors_of_a_folder_is_pinned_too(tmp_path: Path, file: str) -> None:
     folder = tmp_path / "mine"
-    (folder / "1_Pooling").mkdir(parents=True)
-    for name in (
-        "config.json",
-        "tokenizer.json",
-        "modules.json",
-        "1_Pooling/config.json",
-        "model.safetensors",
-    ):
+    for name in (*_PINNED, "model.safetensors"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}")
     entries = written(tmp_path, GOOD | {"source": f'"path:{folder}"'})
 
@@ -202,6 +205,17 @@ def test_what_else_determines_the_vectors_of_a_folder_is_pinned_too(tmp_path: Pa
     assert after.of_vectors != before.of_vectors
     assert export_key(after, cache=tmp_path) != export_key(before, cache=tmp_path)
     with pytest.raises(
-        ModelUnavailableError, match=r"'mine': the tokenizer or a setting in .* is not the pinned one"
+        ModelUnavailableError,
+        match=r"'mine': the tokenizer, a setting or a projection in .* is not the pinned",
     ):
         verify_weights(before, folder, cache=tmp_path / "cache")
+
+
+def test_the_digest_of_a_folder_without_a_projection_stays_as_it_was(tmp_path: Path) -> None:
+    """As before projections were in it: else every index of a model in a folder would be made again."""
+    contents = {"config.json": b"{}", "tokenizer.json": b"[1]", "1_Pooling/config.json": b'{"a": 1}'}
+    for name, content in {**contents, "model.safetensors": b"weights", "README.md": b"card"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    written = b"".join(f"{name} {len(content)}\n".encode() + content for name, content in contents.items())
+    assert files_digest(tmp_path) == hashlib.sha256(written).hexdigest()[:12]

@@ -53,7 +53,10 @@ def test_what_the_library_saved_is_taken(folder: Path, tmp_path: Path) -> None:
         ({"query_prompt": ""}, r"query_prompt \(prompts.query\) is '\[Q\] ' in .*, but '' in the registry"),
         ({"document_prompt": "x"}, r"document_prompt \(prompts.document\) is '\[D\] ' in .*, but 'x' in"),
         ({"sha256": "0" * 64}, r"model.safetensors is not the pinned file"),
-        ({"revision": "1+files.0123456789ab"}, r"the tokenizer or a setting in .* is not the pinned one"),
+        (
+            {"revision": "1+files.0123456789ab"},
+            r"the tokenizer, a setting or a projection in .* is not the pinned one",
+        ),
     ],
 )
 def test_an_entry_that_says_otherwise_is_named(

@@ -104,6 +104,7 @@ def test_a_hub_model_is_fetched_once_and_then_found_offline(
     spec = spec_of("hub:tiny/bert")
     pickled = {"pytorch_model.bin": b"pickle", "onnx/model.onnx": b"graph"}
     with HubServer(tmp_path / "hub") as server:
+        files["1_Dense/model.safetensors"] = b"a projection, as late-interaction models have one"
         server.add("models", "tiny/bert", REVISION, files | pickled)
         server.add("models", "tiny/bert", "f" * 40, files | {"model.safetensors": b"another revision"})
         monkeypatch.setenv("HF_ENDPOINT", server.endpoint)

@@ -12,6 +12,7 @@ import pytest
 from fakes import TOPICS, Heard, TopicEncoder, topic_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from late_fakes import DIM, WordEncoder
 
 from medsearch.corpora.catalogue import find_corpus, load_collection
 from medsearch.corpora.passages import document_text
@@ -163,24 +164,40 @@ def test_a_real_corpus_gives_the_same_numbers_through_mteb_and_through_ours(faq:
     assert_same(ours, *asked_of_mteb(local_mteb_model(name, faq), local_mteb_task("faq/test", "test", faq)))
 
 
-def test_a_hybrid_gives_the_same_numbers_through_mteb(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["hybrid:topics", "words", "rerank:words:topics"])
+def test_what_has_several_parts_gives_the_same_numbers_through_mteb(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stand_in(spec: ModelSpec, *, cache: Path) -> TopicEncoder:
         return TopicEncoder(spec)
 
     monkeypatch.setattr("medsearch.search.searcher.load_encoder", stand_in)
     monkeypatch.setattr("medsearch.search.indexing.load_encoder", stand_in)
+    late: list[WordEncoder] = []
+
+    def late_stand_in(spec: ModelSpec, *, cache: Path) -> WordEncoder:
+        late.append(WordEncoder(spec))
+        return late[-1]
+
+    for module in ("searcher", "indexing"):
+        monkeypatch.setattr(f"medsearch.search.{module}.load_token_encoder", late_stand_in)
     models = tmp_path / "models.toml"
     models.write_text(
         '[topics]\nsource = "path:nowhere"\nrevision = "1"\nkind = "dense"\npooling = "mean"\n'
         'max_tokens = 64\ndim = 5\nlicence = "none"\n'
+        '[words]\nsource = "path:nowhere/else"\nrevision = "1"\nkind = "late_interaction"\n'
+        f'max_tokens = 64\ndim = {DIM}\nlicence = "none"\n'
     )
     here = Settings((tmp_path / "mteb",), tmp_path / "index", tmp_path, models)
     write_collection(replace(collection(3), name="tiny"), "tiny", tmp_path)
-    ours = our_evaluation("hybrid:topics", here, "tiny/test")
+    ours = our_evaluation(name, here, "tiny/test")
     task = local_mteb_task("tiny/test", "test", here)
-    assert_same(ours, *asked_of_mteb(local_mteb_model("hybrid:topics", here), task))
+    model = local_mteb_model(name, here)
+    assert_same(ours, *asked_of_mteb(model, task))
+    assert bool([text for encoder in late for text in encoder.queries]) == ("words" in name)
+    kind = "late-interaction" if name == "words" else "hybrid"
+    assert model.mteb_model_meta.model_type == [kind]
+    assert (model.mteb_model_meta.similarity_fn_name == "MaxSim") == (name == "words")
 
 
 def test_mtebs_own_wrapper_of_the_same_weights_comes_to_the_same(faq: Settings) -> None:

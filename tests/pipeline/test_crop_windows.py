@@ -104,8 +104,8 @@ def window_of(*texts: str) -> tuple[Sentence, ...]:
 
 
 LONG = tuple(
-    f"In case{number} the left kidney{number} was seen{number}, and then again{number} on [DATE] by [NAME], after a long "
-    f"walk{number} through the snow{number} of that winter."
+    f"In case{number} the left kidney{number} was seen{number}, and then again{number} on [DATE] by [NAME], "
+    f"after a long walk{number} through the snow{number} of that winter."
     for number in range(5)
 )
 

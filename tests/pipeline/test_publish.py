@@ -283,4 +283,7 @@ def test_a_late_interaction_model_is_published_too(tmp_path: Path, monkeypatch: 
     )
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    assert json.loads((folder / "training.json").read_text("utf-8"))["exports"] == []
+    [export] = facts_of(folder).exports
+    assert export.file == FLOAT32
+    assert export.cosine_min > 1 - 1e-5
+    assert export.dev == pytest.approx(facts_of(folder).selection.taken.dev)

@@ -38,6 +38,7 @@ KINDS = {
         "[loss]\nstay_near_base = 0.2\nmatryoshka = [32, 16]\n[lora]\nrank = 8",
         "learning_rate = 1e-2",
     ),
+    "by topic, near-equal questions apart": ("[loss]\nsame_question = 0.98", "topic_window = 32"),
     "bf16": ("", 'precision = "bf16"'),
     "bm25 teaches": ('[distill]\nteacher = "bm25"\ntemperature = 2.0\nin_batch = true', ""),
 }
@@ -96,6 +97,7 @@ def test_what_is_measured_is_kept(tmp_path: Path, material: tuple[Settings, Path
             "used": 200,
             "left_out": 0,
             "batches": 6,
+            "grouping": "length",
         }
     ]
     assert facts["rows_a_second"] == pytest.approx(48 / sum(row["seconds"] for row in rows), rel=0.02)

@@ -28,7 +28,9 @@ TRAIN = "steps = 14\nevaluate_every = 5\ndropout = 0.2"
 KINDS = {
     "full": "[loss]\nstay_near_base = 0.1\nmatryoshka = [32, 16]",
     "lora": "[lora]\nrank = 4\ndropout = 0.1",
+    "topics": "[loss]\nsame_question = 0.98\n[lora]\nrank = 4",
 }
+TOPICS = "\ntopic_window = 40"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,8 @@ class Stopping(Heard):
 
 def job_of(folder: Path, material: tuple[Settings, Path], kind: str) -> TrainingJob:
     settings, data = material
-    return tiny_job(folder, settings, recipe_text(data, tables=KINDS[kind], train=TRAIN))
+    train = TRAIN + (TOPICS if kind == "topics" else "")
+    return tiny_job(folder, settings, recipe_text(data, tables=KINDS[kind], train=train))
 
 
 def stopped_at(job: TrainingJob, step: int) -> None:
@@ -165,7 +168,7 @@ def test_killed_while_a_checkpoint_is_written_it_ends_the_same(
     tmp_path: Path, material: tuple[Settings, Path]
 ) -> None:
     settings, data = material
-    text = recipe_text(data, tables=KINDS["lora"], train=TRAIN)
+    text = recipe_text(data, tables=KINDS["topics"], train=TRAIN + TOPICS)
 
     def run(folder: str, *, at: str = "") -> int:
         given = {

@@ -27,9 +27,9 @@ def test_triplets_of_a_run_come_before_its_pairs(tmp_path: Path) -> None:
     write_rows(tmp_path / "pairs-only" / "pairs.jsonl", [pair_row(1, "r", "s")])
     (tmp_path / "pairs-only" / "triplets.jsonl").touch()
     both, pairs = reader(tmp_path).read((DataTable(run="both"), DataTable(run="pairs-only", weight=0.5)))
-    assert both.rows == (TrainingExample("q", "p", ("n", "m")),)
+    assert both.rows == (TrainingExample("q", "p", ("n", "m"), query_id="q0", document="made/d0"),)
     assert (both.name, both.sha256) == ("both", sha256(file.read_bytes()).hexdigest())
-    assert pairs.rows == (TrainingExample("r", "s", ()),)
+    assert pairs.rows == (TrainingExample("r", "s", (), query_id="q1", document="made/d1"),)
     assert pairs.weight == 0.5
 
 
@@ -59,9 +59,12 @@ def test_only_train_rows_and_each_pair_once(tmp_path: Path) -> None:
         write_rows(tmp_path / "b.jsonl", [rows[0], pair_row(9, "x", "y")]),
     )
     a, b = reader(tmp_path).read((DataTable(file=str(first)), DataTable(file=str(second))))
-    assert a.rows == (TrainingExample("q", "p", ("n",)), TrainingExample("q", "p2", ("n",)))
+    assert a.rows == (
+        TrainingExample("q", "p", ("n",), query_id="q0", document="made/d0"),
+        TrainingExample("q", "p2", ("n",), query_id="q3", document="made/d3"),
+    )
     assert a.counts == {"seen before": 1, "of another split": 1, "used": 2}
-    assert b.rows == (TrainingExample("x", "y", ()),)
+    assert b.rows == (TrainingExample("x", "y", (), query_id="q9", document="made/d9"),)
 
 
 def test_bad_rows_are_set_aside_with_file_and_line(tmp_path: Path) -> None:
@@ -92,6 +95,21 @@ def test_some_rows_of_many_are_the_same_ones_each_time(tmp_path: Path) -> None:
     assert len(set(one.rows)) == 7
     (other,) = SourceReader(tmp_path, 14, Heard()).read((table,))
     assert other.rows != one.rows
+
+
+def test_rows_that_belong_together_are_drawn_by_the_document(tmp_path: Path) -> None:
+    sources = [{"corpus": "made", "doc_id": f"d{n // 3}"} for n in range(30)]
+    rows = [pair_row(n, f"q{n}", f"p{n}") | {"source": source} for n, source in enumerate(sources)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    (some,) = reader(tmp_path).read((DataTable(file=str(file), rows=11, together=True),))
+    assert some.together
+    assert len(some.rows) == 9
+    assert sorted({row.document for row in some.rows}) == sorted(some.rows[n].document for n in (0, 3, 6))
+    numbers = [int(row.query[1:]) for row in some.rows]
+    assert numbers == sorted(numbers)
+    (few,) = reader(tmp_path).read((DataTable(file=str(file), rows=2, together=True),))
+    assert len({row.document for row in few.rows}) == 1
+    assert len(few.rows) == 2
 
 
 def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path: Path) -> None:

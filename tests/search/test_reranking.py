@@ -12,6 +12,7 @@ from benchmark_material import run_benchmark
 from fakes import Heard, TopicEncoder, topic_spec
 from late_fakes import WordEncoder, maxsim, word_spec
 
+from medsearch.cli.main import main
 from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import IndexRefusedError, UsageError
@@ -19,6 +20,7 @@ from medsearch.search.benchmark import BenchmarkRequest
 from medsearch.search.indexing import IndexRequest, index_corpus
 from medsearch.search.names import parse_retriever
 from medsearch.search.reranking import RERANK_DEPTH, RerankRetriever, TokenRetriever
+from medsearch.search.retrievers import DenseRetriever
 from medsearch.search.searcher import Searcher, index_folder, open_searcher
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, ModelSpec, PassageSettings, Query
@@ -169,11 +171,45 @@ def test_a_pages_index_is_searched_and_reranked(here: Here) -> None:
     assert searcher.search("glucose insulin", retriever="words", k=1).hits[0].passage.doc_id == "sugar"
     assert searcher.retriever_names() == ["hybrid:topics", "topics", "bm25"]
     assert searcher.late_names() == ["rerank:words:hybrid:topics", "words"]
+    assert searcher.every_name() == [*searcher.retriever_names(), *searcher.late_names()]
+
+
+@pytest.mark.parametrize("name", ["words", "prompted"])
+def test_with_and_without_its_prompt_a_model_has_two_encoders_in_one_searcher(here: Here, name: str) -> None:
+    here.registry["prompted"] = topic_spec("prompted", query_prompt="insulin: ")
+    searcher = here.index("prompted,bm25,words")
+    ready = [
+        searcher.retriever(parse_retriever(asked, here.registry))
+        for asked in (name, f"{name}@no-prompt", name)
+    ]
+    assert all(isinstance(one, TokenRetriever | DenseRetriever) for one in ready)
+    encoders = [one.encoder for one in ready if isinstance(one, TokenRetriever | DenseRetriever)]
+    assert [encoder.spec.query_prompt for encoder in encoders] == [
+        here.registry[name].query_prompt, "", here.registry[name].query_prompt
+    ]  # fmt: skip
+    assert encoders[0] is encoders[2], "loaded once each"
+
+
+def test_the_command_line_searches_with_a_reranker(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.index("topics,bm25,words")
+    monkeypatch.setattr("medsearch.cli.search.load_registry", lambda *_, **__: here.registry)
+    monkeypatch.setattr(Settings, "from_environment", lambda: here.settings)
+    asked = ["search", "cough chest ward", "--corpus", "tiny", "-k", "3"]
+    assert main([*asked, "--model", "rerank:words:hybrid:topics", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"] == "rerank:words:hybrid:topics"
+    wanted = by_hand("cough chest ward")
+    for hit in found["hits"]:
+        assert hit["score"] == pytest.approx(wanted[hit["doc_id"]], abs=5e-3)
+    assert main([*asked, "--model", "rerank:words"]) == 2
+    assert "name also what is reranked, such as rerank:words:bm25" in capsys.readouterr().err
 
 
 def test_an_index_of_token_vectors_alone_can_be_searched(here: Here) -> None:
     searcher = here.index("words")
-    assert searcher.retriever_names() == searcher.late_names() == ["words"]
+    assert searcher.retriever_names() == searcher.late_names() == searcher.every_name() == ["words"]
 
 
 def test_the_same_hits_come_first_however_many_are_asked_for(here: Here) -> None:

@@ -10,6 +10,7 @@ import pytest
 import streamlit as st
 from fakes import Heard, TopicEncoder
 from hostile_corpus import REGISTRY, SECTIONED, ContraryEncoder, write_corpus
+from late_fakes import WordEncoder
 from streamlit.testing.v1 import AppTest
 
 from medsearch.cli.main import main
@@ -34,6 +35,9 @@ def use(patch: pytest.MonkeyPatch, home: Path) -> Path:
     patch.setenv("MEDSEARCH_MODELS", str(home / "models.toml"))
     for module in ("indexing", "searcher"):
         patch.setattr(f"medsearch.search.{module}.load_encoder", stand_in)
+        patch.setattr(
+            f"medsearch.search.{module}.load_token_encoder", lambda spec, *, cache: WordEncoder(spec)
+        )
     return home
 
 
@@ -56,6 +60,12 @@ def words_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def models_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus indexed with BM25 and two dense models; not to be changed."""
     return _made(tmp_path_factory.mktemp("models"), "topics,contrary,bm25")
+
+
+@pytest.fixture(scope="session")
+def late_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus indexed with BM25, a dense model and late interaction; not to be changed."""
+    return _made(tmp_path_factory.mktemp("late"), "topics,bm25,late")
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +104,12 @@ def words(words_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def models(models_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings for `models_home`."""
     return use(monkeypatch, models_home)
+
+
+@pytest.fixture
+def late(late_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings for `late_home`."""
+    return use(monkeypatch, late_home)
 
 
 @pytest.fixture

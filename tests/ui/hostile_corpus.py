@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from fakes import TopicEncoder
+from late_fakes import DIM
 
 from medsearch.types import Passage, Vectors
 
@@ -64,6 +65,16 @@ max_tokens = 128
 dim = 5
 licence = "none"
 query_prompt = "find <u>this</u>: "
+
+[late]
+source = "path:nowhere/late"
+revision = "3"
+kind = "late_interaction"
+max_tokens = 96
+dim = {DIM}
+licence = "none"
+query_prompt = "[Q] "
+parameters = {{ token_pooling = 2 }}
 """
 
 SECTIONED = tuple(

@@ -77,7 +77,8 @@ def test_why_a_document_was_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "shown"), [(Method.HYBRID, "0.0325"), (Method.MEANING, "0.032"), (Method.WORDS, "0.0")]
+    ("method", "shown"),
+    [(Method.HYBRID, "0.0325"), (Method.MEANING, "0.032"), (Method.WORDS, "0.0"), (Method.TOKENS, "0.03")],
 )
 def test_a_score_says_what_it_means(method: Method, shown: str) -> None:
     said = read(score(PassageHit(passage(), 0.03249), method, "hit-1"))

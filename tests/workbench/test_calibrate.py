@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from calibration_material import QUESTIONS, CalibrationBench, write_both, write_corpus
 from fakes import Heard, topic_spec
+from late_fakes import WordEncoder, word_spec
 
 from medsearch.corpora.catalogue import find_corpus, load_collection
 from medsearch.corpora.rejects import Rejects
 from medsearch.errors import IndexRefusedError, UsageError
-from medsearch.search.abstention import FILE, abstention_notice, answerability, read_thresholds
+from medsearch.search.abstention import FILE, abstention_notice, answerability, judged_by, read_thresholds
+from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 from medsearch.workbench.calibrate import calibrate, default_split
 from medsearch.workbench.outside_queries import SAMPLE, find_others, outside_queries
@@ -188,6 +190,49 @@ def test_an_index_keeps_its_thresholds_and_search_says_when_nothing_answers(benc
     close = replace(judged, score=0.44951, threshold=0.44957)
     assert "is 0.4495, below 0.4496, which" in close.notice
     assert "is 0.100, below 0.450, which" in replace(close, score=0.1).notice
+
+
+def test_a_reranker_is_judged_as_what_it_reranks_and_late_interaction_alone_is_not(
+    bench: CalibrationBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.registry["words"] = word_spec()
+    for module in ("searcher", "indexing"):
+        monkeypatch.setattr(
+            f"medsearch.search.{module}.load_token_encoder", lambda spec, *, cache: WordEncoder(spec)
+        )
+    searcher = bench.make_index(extra=("words",))
+    asked = bench.request("bm25,rerank:words:bm25,rerank:words:hybrid:topics", index=True)
+    bm25, over_bm25, over_hybrid = calibrate(asked, bench.settings, bench.registry, Heard())
+    assert (over_bm25.model, over_bm25.threshold, over_bm25.statistic) == (
+        "bm25",
+        bm25.threshold,
+        bm25.statistic,
+    )
+    assert (over_hybrid.model, over_hybrid.statistic) == ("topics", "cosine of the best hit")
+    assert over_bm25.settings["rerank"]["first"] == "bm25"
+    assert set(read_thresholds(searcher.reader.folder)) == {"bm25", "topics"}
+    notices = {
+        name: abstention_notice(searcher, name, "a broken wrist in a cast")
+        for name in ("bm25", "rerank:words:bm25", "rerank:words:hybrid:topics", "words")
+    }
+    assert notices["rerank:words:bm25"] == notices["bm25"] is not None
+    assert "the cosine of the best hit is" in (notices["rerank:words:hybrid:topics"] or "")
+    assert notices["words"] is None
+    with pytest.raises(
+        UsageError, match="words: late interaction alone has no score that could be judged"
+    ) as told:
+        calibrate(bench.request("bm25,words"), bench.settings, bench.registry, Heard())
+    assert str(told.value).endswith("calibrate what it reranks, such as rerank:words:bm25")
+
+
+def test_a_reranker_without_its_prompts_leaves_the_threshold_of_the_model_alone(
+    bench: CalibrationBench,
+) -> None:
+    bench.registry |= {"topics": topic_spec(query_prompt="seek: "), "words": word_spec()}
+    name = parse_retriever("rerank:words:hybrid:topics@no-prompt", bench.registry)
+    judged = judged_by(name)
+    assert (judged.name, judged.models[0].query_prompt) == ("topics@no-prompt", "")
+    assert judged_by(parse_retriever("rerank:words:topics", bench.registry)).name == "topics"
 
 
 def test_a_score_that_tells_nothing_serves_no_threshold_and_an_older_one_is_forgotten(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes import Heard, TopicEncoder, topic_spec
+from late_fakes import WordEncoder, word_spec
 from stress_material import PAIRS, write_stress
 
 from medsearch.corpora.catalogue import list_corpora
@@ -34,12 +35,16 @@ def encoders(monkeypatch: pytest.MonkeyPatch) -> list[TopicEncoder]:
 
     monkeypatch.setattr("medsearch.search.searcher.load_encoder", load)
     monkeypatch.setattr("medsearch.search.indexing.load_encoder", load)
+    for module in ("searcher", "indexing"):
+        monkeypatch.setattr(
+            f"medsearch.search.{module}.load_token_encoder", lambda spec, *, cache: WordEncoder(spec)
+        )
     return made
 
 
 def cards(folder: Path, cache: Path, models: str, categories: tuple[str, ...] = ()) -> dict[str, StressCard]:
     settings = Settings((folder.parent,), cache / "index", cache, None)
-    registry = {**load_registry(), "topics": topic_spec()}
+    registry = {**load_registry(), "topics": topic_spec(), "words": word_spec()}
     registry["prompted"] = topic_spec("prompted", query_prompt="seek: ")
     names, _ = models_of(models, registry)
     made = run_stress(read_stress_set(folder), names, settings, registry, Heard(), categories)
@@ -106,6 +111,29 @@ def test_a_model_without_its_prompt_is_another_retriever_over_the_same_index(
     assert used == ["seek: ", ""]
     assert len([text for encoder in encoders for text in encoder.documents]) == 6
     assert {encoder.spec.query_prompt for encoder in encoders if encoder.queries} == {"seek: ", ""}
+
+
+def test_a_reranker_is_judged_by_maxsim_of_what_the_first_found(
+    tmp_path: Path, encoders: list[TopicEncoder]
+) -> None:
+    rows = [
+        ("n-1", "chest pain", "Chest pain it was.", "Angina it was."),  # both of one topic
+        ("n-2", "angina", "Angina it was.", "Chest pain it was."),
+        ("n-3", "itchy rash", "Insulin, the rash.", "Chest pain it was."),
+    ]
+    found = cards(
+        write_stress(tmp_path / "stress", {"n": rows}), tmp_path / "cache", "words,rerank:words:bm25"
+    )
+    assert found["words"].outcomes["n"] == {"n-1": P, "n-2": P, "n-3": P}
+    # BM25 finds one passage for "angina", so the other of n-2 is nowhere; what it misses is not reranked.
+    assert found["rerank:words:bm25"].outcomes["n"] == {"n-1": P, "n-2": P, "n-3": P}
+    settings = found["rerank:words:bm25"].settings
+    assert (settings["rerank"]["first"], settings["rerank"]["depth"]) == ("bm25", 100)
+    assert list(settings["models"]) == ["words", "bm25"]
+    lost = [("n-4", "zebra", "Chest pain it was.", "Angina it was.")]
+    card = cards(write_stress(tmp_path / "other", {"n": lost}), tmp_path / "cache", "words,rerank:words:bm25")
+    assert card["words"].outcomes["n"]["n-4"] in (P, F)
+    assert card["rerank:words:bm25"].outcomes["n"] == {"n-4": T}, "else it is late interaction alone"
 
 
 def test_a_category_that_is_not_there_is_refused_before_any_work(tmp_path: Path) -> None:

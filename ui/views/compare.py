@@ -54,9 +54,9 @@ def default_methods(names: list[str], corpus: Opened) -> tuple[str, str]:
 
 
 def _choose(corpus: Opened) -> tuple[str, str]:
-    names = corpus.searcher.retriever_names()
+    names = corpus.searcher.every_name()
     models = dict(corpus.manifest.plan.models)
-    defaults = default_methods(names, corpus)
+    defaults = default_methods(corpus.searcher.retriever_names(), corpus)
     left, right = st.columns(2, gap="large")
     with left:
         first = choose_method("Left side", names, models, start=defaults[0], key=f"left|{corpus.scope}")
@@ -66,7 +66,7 @@ def _choose(corpus: Opened) -> tuple[str, str]:
 
 
 def _hint_at_another(corpus: Opened) -> None:
-    if len(corpus.searcher.retriever_names()) > 1:
+    if len(corpus.searcher.every_name()) > 1:
         st.info("Both sides search in the same way, so they agree. Choose another way on one side.")
     else:
         command = f"medsearch index {corpus.searcher.corpus} --models minilm,bm25"

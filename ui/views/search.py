@@ -57,7 +57,7 @@ def _choose(names: list[str]) -> tuple[Opened, str, int]:
     """The corpus, the retriever and the number of results, side by side."""
     with st.container(horizontal=True, key="choices"):
         corpus = resources.opened(choose_corpus(names))
-        methods = corpus.searcher.retriever_names()
+        methods = corpus.searcher.every_name()
         models = dict(corpus.manifest.plan.models)
         method = choose_method("Search by", methods, models, start=methods[0], key=f"method|{corpus.scope}")
         count = st.selectbox("Results", _COUNTS, index=1, key="count", width=110, persist_state="session")

@@ -46,14 +46,14 @@ def leaks_line(facts: TrainingFacts) -> str:
     """What was done about rows that hold a benchmark's queries or answers."""
     suites = " and ".join(facts.recipe.get("clean_of") or ())
     sources = facts.training.get("sources") or ()
-    if not suites or not all(ROWS_WITH_LEAKS in source for source in sources):
+    if not suites or not sources or not all(ROWS_WITH_LEAKS in source for source in sources):
         return "Nobody searched the training data for queries and answers of benchmarks."
     checked, leaking, left = (
         sum(int(source[key]) for source in sources) for key in (ROWS_CHECKED, ROWS_WITH_LEAKS, LEAKS_LEFT)
     )
     return (
-        f"Of {checked:,} rows, {leaking:,} with a query or an answer of {suites}, or nearly so, were left out "
-        f"before training; a second search of the rest found {left:,}."
+        f"Of {checked:,} rows, {leaking:,} with a query or an answer of {suites}, or nearly so, were left "
+        f"out before training; a second search of the rest found {left:,}."
     )
 
 

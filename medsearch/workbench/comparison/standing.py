@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from medsearch.evaluation.fairness import UNCHECKED
 from medsearch.evaluation.guards import is_known
 from medsearch.evaluation.looks import Look, Standing, looks_at, looks_at_task
 from medsearch.evaluation.provenance import (
+    OF_MODELS,
     Provenance,
     SelectionTask,
     read_provenance,
@@ -17,7 +19,7 @@ from medsearch.evaluation.provenance import (
 )
 from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.selection_leak import CHOSEN_ON, FORCED, selection_leak, shared_mark
-from medsearch.evaluation.used_models import main_model
+from medsearch.evaluation.used_models import Spec, is_dense, main_model, models_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,50 +44,83 @@ class Background:
 def background_of(results: Sequence[TaskResult], looks: Sequence[Look] | None) -> Background:
     """The history of one retriever, given its results (at least one).
 
-    What a result keeps of its model's provenance counts before what lies beside the weights now.
+    What a result keeps of its model's provenance counts before what lies beside the weights now. Of one that
+    reranks, both models count: the more candidates and looks, and the marks of either.
 
     Raises:
         MedsearchError: its provenance is there and cannot be read.
     """
-    spec = main_model(results[0])
-    folder = trained_folder(str(spec.get("source") or ""))
-    written = None if folder is None else read_provenance(folder)
+    specs = _with_vectors(results[0])
+    folders = {name: trained_folder(str(spec.get("source") or "")) for name, spec in specs.items()}
+    written = {name: read_provenance(folder) for name, folder in folders.items() if folder is not None}
     now = {result.task: _of_this(result, written) for result in results}
-    kept = [result.provenance for result in results if result.provenance]
-    kept = kept or [one.summary() for one in now.values() if one is not None]
-    family = str(spec.get("family") or (kept[0].get("family") if kept else "") or spec.get("name") or "")
-    candidates = [one["candidates"] for one in kept if one.get("candidates")]
+    kept = [pair for result in results for pair in _kept(result).items()]
+    kept = kept or [(name, one.summary()) for of_task in now.values() for name, one in of_task.items()]
+    families = _families(specs, dict(reversed(kept))) or (results[0].retriever,)
+    candidates = [one["candidates"] for _, one in kept if one.get("candidates")]
     return Background(
         retriever=results[0].retriever,
-        family=family or results[0].retriever,
-        trained=folder is not None,
+        family=families[0],
+        trained=bool(written),
         candidates=max(candidates, default=None),
-        looks=None if looks is None else _looks(results, looks, family or results[0].retriever),
-        marks={result.task: _marks(result, now[result.task]) for result in results},
+        looks=None if looks is None else _looks(results, looks, families),
+        marks={result.task: _marks(result, now[result.task].values()) for result in results},
     )
 
 
-def _of_this(result: TaskResult, provenance: Provenance | None) -> Provenance | None:
-    """The provenance that lies there now, if it is that of the model which the result was made with."""
-    if provenance is None or not speaks_of(provenance, str(main_model(result).get("sha256") or "")):
-        return None
-    then = str(result.provenance.get("weights_sha256") or "")
-    return provenance if speaks_of(provenance, then) else None
+def _with_vectors(result: TaskResult) -> dict[str, Spec]:
+    """The models that one may have trained, the one it is named after first; BM25 where there is no other."""
+    models = models_of(result)
+    return {name: spec for name, spec in models.items() if is_dense(spec)} or dict([*models.items()][:1])
 
 
-def _looks(results: Sequence[TaskResult], looks: Sequence[Look], family: str) -> dict[str, int]:
-    """Task -> looks of the family at it, or at the same judgements under another name."""
-    return {result.task: looks_at_task(looks, family, result.task, _judgements(result)) for result in results}
+def _kept(result: TaskResult) -> Mapping[str, Mapping[str, Any]]:
+    """What a result keeps of its models' provenance, by their names: of one alone, it is the main model's."""
+    if not result.provenance:
+        return {}
+    of_models = result.provenance.get(OF_MODELS)
+    return of_models or {str(main_model(result).get("name") or ""): result.provenance}
+
+
+def _of_this(result: TaskResult, written: Mapping[str, Provenance | None]) -> dict[str, Provenance]:
+    """Each provenance that lies there now, if it is that of the model which the result was made with."""
+    models, kept = models_of(result), _kept(result)
+    return {
+        name: provenance
+        for name, provenance in written.items()
+        if provenance is not None
+        and speaks_of(provenance, str(models.get(name, {}).get("sha256") or ""))
+        and speaks_of(provenance, str(kept.get(name, {}).get("weights_sha256") or ""))
+    }
+
+
+def _families(specs: Mapping[str, Spec], kept: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """What each model's looks are counted under."""
+    of_each = (
+        str(spec.get("family") or kept.get(name, {}).get("family") or spec.get("name") or "")
+        for name, spec in specs.items()
+    )
+    return tuple(dict.fromkeys(family for family in of_each if family))
+
+
+def _looks(results: Sequence[TaskResult], looks: Sequence[Look], families: Sequence[str]) -> dict[str, int]:
+    """Task -> looks of the family at it, or at the same judgements under another name; of two the most."""
+    return {
+        result.task: max(looks_at_task(looks, each, result.task, _judgements(result)) for each in families)
+        for result in results
+    }
 
 
 def _judgements(result: TaskResult) -> str:
     return str(result.settings.get("qrels_hash") or "")
 
 
-def _marks(result: TaskResult, provenance: Provenance | None) -> tuple[str, ...]:
+def _marks(result: TaskResult, written: Iterable[Provenance]) -> tuple[str, ...]:
     """Those of the result, and what became known after it was made."""
     marks = list(result.marks)
-    if provenance and not {CHOSEN_ON, FORCED} & set(marks):
+    for provenance in written:
+        if {CHOSEN_ON, FORCED} & set(marks):
+            break
         task = SelectionTask.model_construct(
             corpus=result.corpus,
             split=result.split,

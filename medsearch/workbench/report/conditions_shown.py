@@ -12,7 +12,7 @@ from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.used_models import Spec, models_of, prompt_left_out
 from medsearch.workbench.board.leaderboard import Board
 
-OF_ALL_RUNS = (*OF_RUN, *OF_ENCODING, "fusion")
+OF_ALL_RUNS = (*OF_RUN, *OF_ENCODING, "fusion", "rerank")
 _HASH = 16
 _HASHES = ("corpus_hash", "queries_hash", "qrels_hash")
 
