@@ -18,7 +18,7 @@ from pipeline.training.recipe import TrainRecipe
 from pipeline.training.teacher import Teacher, batch_scores, load_teacher
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 _SCORED_AT_ONCE = 64
 
@@ -83,7 +83,7 @@ class Collate:
 
     def __init__(
         self,
-        model: SentenceTransformer,
+        model: SentenceTransformer | MultiVectorEncoder,
         recipe: TrainRecipe,
         teacher: Teacher | None = None,
         questions: QuestionVectors | None = None,

@@ -12,6 +12,7 @@ from pipeline.training.late_model import check_late, late_base
 from pipeline.training.late_projection import begin_projection
 from pipeline.training.padding import Chunks
 from pipeline.training.processes import world_size
+from pipeline.training.questions import question_vectors
 from pipeline.training.recipe import DistillLoss, LossKind
 from pipeline.training.teacher import load_teacher
 
@@ -40,15 +41,17 @@ def train_late(job: TrainingJob) -> Trained:
     from sentence_transformers import MultiVectorEncoderTrainer, MultiVectorEncoderTrainingArguments
 
     teacher = load_teacher(job) if recipe.distill is not None else None
+    questions = question_vectors(job)
     model, loss = late_learner(job)
     learner = Learner(
         model=model,
         loss=loss,
         trainer=MultiVectorEncoderTrainer,
         arguments=MultiVectorEncoderTrainingArguments,
-        collate=Collate(model, recipe, teacher),
+        collate=Collate(model, recipe, teacher, questions),
         score=lambda: late_panel_scores(job, model),
         chunks=Chunks(recipe.rows_at_once),
+        questions=questions,
     )
     return train_model(job, learner)
 
@@ -59,6 +62,7 @@ def late_learner(job: TrainingJob) -> tuple[MultiVectorEncoder, nn.Module]:
 
     from pipeline.training.late_objective import LateRanking
     from pipeline.training.objective import Distil, Ranking
+    from pipeline.training.same_question import SameQuestion
 
     recipe = job.recipe
     model = late_base(recipe, job.settings)
@@ -73,7 +77,9 @@ def late_learner(job: TrainingJob) -> tuple[MultiVectorEncoder, nn.Module]:
         terms = (Distil(distill.weight, distill.temperature, distill.in_batch, margins),)
     dim = model.get_embedding_dimension()
     assert dim is not None, "the projection says its dimensions"
-    ranking = Ranking(recipe.loss.temperature, recipe.rows_at_once, world_size() > 1, dim, terms)
+    gather = world_size() > 1
+    same = SameQuestion(recipe.loss.same_question, gather=gather) if recipe.loss.same_question < 1 else None
+    ranking = Ranking(recipe.loss.temperature, recipe.rows_at_once, gather, dim, terms, same)
     return model, LateRanking(model, ranking, cached=recipe.loss.kind is LossKind.CACHED_RANKING)
 
 

@@ -41,13 +41,24 @@ def check_late(recipe: TrainRecipe, base: ModelSpec) -> None:
             f"recipe {recipe.name}: dim: {recipe.dim} is above the {base.dim} of {base.name}, and pca has "
             'nothing to choose from: give a smaller one, or late.projection = "random"'
         )
+    table, in_training = late_table(recipe), recipe.train.query_tokens
+    if table.expansion and table.query_tokens not in (0, in_training):
+        raise UsageError(
+            f"recipe {recipe.name}: late.query_tokens: with late.expansion queries are filled up to "
+            f"train.query_tokens, {in_training}, in use too: leave it out"
+        )
+    if table.query_tokens > base.max_tokens:
+        raise UsageError(
+            f"recipe {recipe.name}: late.query_tokens: {table.query_tokens} is above the {base.max_tokens} "
+            f"that {base.name} reads"
+        )
     check_lengths(recipe, base)
 
 
 def late_base(recipe: TrainRecipe, settings: Settings) -> MultiVectorEncoder:
     """The base as sentence-transformers' `MultiVectorEncoder`; its projection has torch's own first weights.
 
-    Queries are cut at `train.query_tokens` in use too, documents at the recipe's `max_tokens`.
+    In use documents are cut at the recipe's `max_tokens`, queries as its `late` table says.
 
     Raises:
         ModelUnavailableError: the base's weights are missing or not the pinned ones.
@@ -88,7 +99,7 @@ def _transformer(recipe: TrainRecipe, spec: ModelSpec, settings: Settings) -> Tr
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.base.modules.transformer import QueryExpansionConfig
 
-    length = recipe.train.query_tokens
+    length = late_table(recipe).query_tokens or recipe.train.query_tokens
     expansion: QueryExpansionConfig | None = None
     if late_table(recipe).expansion:
         expansion = {"strategy": "fixed", "attend": False, "length": length}

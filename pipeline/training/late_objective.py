@@ -17,6 +17,7 @@ from sentence_transformers.util.similarity import maxsim
 from torch import Tensor, nn
 
 from pipeline.training.objective import Distil, Ranking, longest_first
+from pipeline.training.same_question import BASE_VECTORS, SameQuestion
 
 
 class LateRanking(CachedMultiVectorMultipleNegativesRankingLoss):
@@ -35,12 +36,17 @@ class LateRanking(CachedMultiVectorMultipleNegativesRankingLoss):
         )
         self.uses_gradient_cache = cached
         self._distil = next((term for term in ranking.terms if isinstance(term, Distil)), None)
+        self._same = ranking.same
         self._places: list[Tensor] = []
         self._labels: Tensor | None = None
 
     def forward(self, sentence_features: Any, labels: Tensor | None = None) -> Tensor:
         """The loss of a batch; `labels` are a teacher's scores, flattened."""
-        columns = [longest_first(column) for column in sentence_features]
+        given = [dict(column) for column in sentence_features]
+        vectors = given[0].pop(BASE_VECTORS, None)
+        if self._same is not None:
+            self._same.look(vectors)
+        columns = [longest_first(column) for column in given]
         self._places, self._labels = [places for _, places in columns], labels
         texts = [
             {**column, "task": task} for (column, _), task in zip(columns, ("query", "document"), strict=True)
@@ -96,12 +102,20 @@ class LateRanking(CachedMultiVectorMultipleNegativesRankingLoss):
                 length_normalize=True,
             )  # (a few queries, all documents)
             positives = torch.arange(start, end, device=scores.device)
-            loss = nn.functional.cross_entropy(scores * self.scale, first + positives)
+            ranked = scores if self._same is None else self._negatives(self._same, scores, positives)
+            loss = nn.functional.cross_entropy(ranked * self.scale, first + positives)
             if self._distil is not None:
                 loss = loss + self._taught(
                     self._distil, scores[:, first : first + len(self._places[1])], positives
                 )
             yield loss * (end - start) / rows
+
+    def _negatives(self, same: SameQuestion, scores: Tensor, queries: Tensor) -> Tensor:
+        """Scores (a few queries, all documents), -inf where a document is no negative of a query."""
+        rows, texts = (len(places) for places in self._places)
+        # All of a device's documents stand together: its positives, then a block for each negative.
+        by_device = same.left_out[queries].view(len(queries), -1, rows)
+        return scores.masked_fill(by_device.repeat(1, 1, texts // rows).flatten(1), -torch.inf)
 
     def _taught(self, distil: Distil, scores: Tensor, positives: Tensor) -> Tensor:
         """How far scores for this device's documents (a few queries, B * k) are from a teacher's."""

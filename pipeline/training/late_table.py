@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from pipeline.recipe import Table
 
 
@@ -21,11 +23,13 @@ class Projection(StrEnum):
 class LateTable(Table):
     """What a late-interaction model is beside its base.
 
-    With `expansion` every query is filled up with [MASK] to `train.query_tokens` and all of that is scored
-    (Khattab & Zaharia, ColBERT, SIGIR 2020): it helps once it is learnt, and costs the base's ranking until
-    then. With `skip_punctuation` a document has no vectors of punctuation.
+    In use queries are cut at `query_tokens` (0: at `train.query_tokens`). With `expansion` every query is
+    filled up with [MASK] to `train.query_tokens` and all of that is scored (Khattab & Zaharia, ColBERT, SIGIR
+    2020): it helps once it is learnt, and costs the base's ranking until then. With `skip_punctuation` a
+    document has no vectors of punctuation.
     """
 
     projection: Projection = Projection.PCA
+    query_tokens: int = Field(default=0, ge=0)
     expansion: bool = False
     skip_punctuation: bool = True

@@ -20,8 +20,8 @@ Tokens = NDArray[np.float32]
 EncodeTokens = Callable[[Sequence[str]], Sequence[Tokens]]
 """Texts to their token vectors, prompts put before them."""
 
-_DOCUMENTS = 64
-"""Documents encoded and compared at a time: their token vectors are not all kept."""
+_DOCUMENTS = 256
+"""Documents encoded and compared at a time: enough to be sorted by length; vectors of all are not kept."""
 
 
 def score_panel_late(panel: Sequence[PanelTask], model: MultiVectorEncoder) -> dict[str, float]:

@@ -226,8 +226,6 @@ class TrainRecipe(Table):
             raise ValueError("dim is for late_interaction: a dense model has its base's")
         if self.kind is ModelKind.DENSE and self.late:
             raise ValueError('late is for kind = "late_interaction"')
-        if self.kind is ModelKind.LATE_INTERACTION and self.loss.same_question < 1:
-            raise ValueError("loss.same_question is for dense models")
         if self.distill and not self.distill.in_batch and not self.loss.negatives:
             raise ValueError("distill compares a row's texts: give loss.negatives or distill.in_batch = true")
         if self.select.checkpoints > self.train.keep_checkpoints:

@@ -36,6 +36,11 @@ class SameQuestion:
             own = torch.arange(len(vectors), device=vectors.device)
             self._left_out[own, own + (rank() * len(vectors) if self._gather else 0)] = False
 
+    @property
+    def left_out(self) -> Tensor:
+        """Of the batch: whether a row's texts (column, of all devices) are no negatives of a query."""
+        return self._left_out
+
     def __call__(self, queries: Tensor, documents: Tensor) -> Tensor:
         """Scores (queries, documents); documents are all rows' positives, then a block for each negative."""
         rows = self._left_out[self._begin : self._begin + len(queries)]

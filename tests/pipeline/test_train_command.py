@@ -179,7 +179,8 @@ def test_two_devices_train_one_model(place: Path, tmp_path: Path) -> None:
     roots = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
     environment = {**os.environ, "PYTHONPATH": roots, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    half = recipe_file(tmp_path, place, train=f"{SHORT}\nbatch = 4", tables="[loss]\nstay_near_base = 0.1")
+    train, tables = f"{SHORT}\ntopic_window = 32", "[loss]\nstay_near_base = 0.1\nsame_question = 0.98"
+    half = recipe_file(tmp_path, place, train=f"{train}\nbatch = 4", tables=tables)
     done = subprocess.run(
         [*torchrun, str(script), str(half), "--restart"],
         env=environment,
@@ -192,9 +193,14 @@ def test_two_devices_train_one_model(place: Path, tmp_path: Path) -> None:
     both = TrainingFolder(tmp_path / "training" / "tiny-tuned")
     assert len(complete_checkpoints(both.checkpoints)) == 2
     assert json.loads(both.finished.read_text("utf-8"))["devices"] == 2
-    whole = recipe_file(tmp_path, place, tables="[loss]\nstay_near_base = 0.1")
+    whole = recipe_file(tmp_path, place, train=train, tables=tables)
     assert main(["train", str(whole), "--run", "one"]) == 0
     rows = [History(tmp_path / "training" / name / "history.jsonl").rows() for name in ("tiny-tuned", "one")]
     two, one = ([row["loss"] for row in found if "loss" in row] for found in rows)
     assert len(two) == 4
     assert two == pytest.approx(one, rel=2e-3)
+    facts = [
+        json.loads((tmp_path / "training" / name / "finished.json").read_text("utf-8"))
+        for name in ("tiny-tuned", "one")
+    ]
+    assert facts[0]["same_question_share"] == facts[1]["same_question_share"] > 0

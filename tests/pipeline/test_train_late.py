@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,18 @@ from safetensors.torch import load_file
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.multi_vector_encoder.losses import MultiVectorMultipleNegativesRankingLoss
 from sentence_transformers.multi_vector_encoder.scoring import mean_colbert_scores
+from sentence_transformers.util import cat_padded_token_embeddings
 from sentence_transformers.util.similarity import maxsim
+from tiny_adapter import make_tiny_adapter
 from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
+from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.registry import find_model, load_registry
-from medsearch.errors import UsageError
+from medsearch.errors import MedsearchError, UsageError
 from medsearch.settings import Settings
 from medsearch.types import ModelKind
+from pipeline.train import _keep_plan as keep_plan
+from pipeline.training import late, late_objective, same_question
 from pipeline.training.candidates import Candidate, open_maker
 from pipeline.training.dense import Collate
 from pipeline.training.history import History
@@ -36,7 +42,17 @@ from pipeline.training.recipe import TrainRecipe, load_train_recipe, parse_train
 
 Material = tuple[Settings, Path]
 
-ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(7)]  # type: ignore[arg-type]
+
+def _row(number: int, row: dict[str, Any]) -> TrainingExample:
+    """Of another length than its neighbours."""
+    return TrainingExample(
+        row["query"] + " a" * (number % 3),
+        row["positive"] + " b" * (2 * number % 5),
+        tuple(text + " c" * (3 * number % 4) for text in row["negatives"]),
+    )
+
+
+ROWS = [_row(number, row) for number, row in enumerate(training_rows(7))]
 TASKS = ("query", "document", "document", "document")
 
 KINDS = {
@@ -45,9 +61,10 @@ KINDS = {
     "all at once, two negatives, expansion, random start": (
         '[loss]\nkind = "ranking"\nnegatives = 2\n[late]\nexpansion = true\nprojection = "random"'
     ),
+    "by topic": "[loss]\nsame_question = 0.98",
     "bm25 teaches": '[distill]\nteacher = "bm25"\ntemperature = 2.0\nin_batch = true',
 }
-TRAIN = {"lora": "learning_rate = 1e-2"}
+TRAIN = {"lora": "learning_rate = 1e-2", "by topic": "topic_window = 32"}
 
 
 class Stopping(Heard):
@@ -122,8 +139,10 @@ def test_a_checkpoint_is_the_librarys_own_model(tmp_path: Path, material: Materi
     assert np.linalg.norm(long, axis=1) == pytest.approx(np.ones(32), abs=1e-5)
 
 
-def batch_of(model: MultiVectorEncoder, asked: TrainRecipe) -> list[dict[str, Any]]:
-    batch = Collate(model, asked)(ROWS)
+def batch_of(
+    model: MultiVectorEncoder, asked: TrainRecipe, rows: Sequence[TrainingExample] = ROWS
+) -> list[dict[str, Any]]:
+    batch = Collate(model, asked)(rows)
     return [
         {
             key.removeprefix(f"{column}_"): value
@@ -210,14 +229,85 @@ def test_a_teacher_is_followed_by_maxsim(
     alike(ours, gradients(model))
 
 
+@pytest.mark.parametrize("devices", [1, 2])
+def test_texts_of_the_same_question_are_no_negatives(
+    tmp_path: Path, material: Material, devices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows 0 and 3 ask the same: the loss is the cross-entropy without one another's texts."""
+    job = late_job(tmp_path / "run", material, "[loss]\nsame_question = 0.9", "mini_batch = 2")
+    monkeypatch.setattr(late, "world_size", lambda: devices)
+    model, loss_of = late_learner(job)
+    columns = batch_of(model.eval(), job.recipe)
+    rows = len(ROWS)
+    vectors = torch.eye(rows)
+    vectors[3] = vectors[0]
+    encoded = [model(dict(column), task=task) for column, task in zip(columns, TASKS[:2], strict=True)]
+    scores = maxsim(*(each["token_embeddings"] for each in encoded), length_normalize=True, **masks(encoded))
+    left_out = torch.zeros(rows, rows, dtype=torch.bool)
+    left_out[0, 3] = left_out[3, 0] = True
+    blocks = [left_out] * 3  # positives, and two negatives of each row
+    first = 0
+    if devices == 2:  # the other device has the same batch: its rows 0 and 3 ask the same too
+        first = 3 * rows
+        blocks = [left_out | torch.eye(rows, dtype=torch.bool)] * 3 + blocks
+        scores = torch.cat([scores, scores], dim=1)
+        monkeypatch.setattr(
+            late_objective, "all_gather_padded", lambda a, m, **_: (a.repeat(2, 1, 1), m.repeat(2, 1))
+        )
+        monkeypatch.setattr(late_objective, "get_rank", lambda: 1)
+        monkeypatch.setattr(same_question, "all_gather", lambda a: torch.cat([a, a]))
+        monkeypatch.setattr(same_question, "rank", lambda: 1)
+    kept = scores.masked_fill(torch.cat(blocks, dim=1), -torch.inf)
+    wanted = torch.nn.functional.cross_entropy(kept * 20, first + torch.arange(rows))
+    columns[0]["base_vectors"] = vectors
+    assert loss_of(columns).item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def masks(encoded: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {
+        name: each["attention_mask"].bool() for name, each in zip(("a_mask", "b_mask"), encoded, strict=True)
+    }
+
+
+def test_documents_of_all_devices_are_negatives(
+    tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two devices has half of a batch: their losses' mean is that of the whole batch on one."""
+    job = late_job(tmp_path / "run", material, "", "mini_batch = 2")
+    model, loss_of = late_learner(job)
+    model.eval()
+    whole = loss_of(batch_of(model, job.recipe, ROWS[:6])).item()
+    halves = [batch_of(model, job.recipe, rows) for rows in (ROWS[:3], ROWS[3:6])]
+    loss_of.gather_across_devices = True
+    for place, half in enumerate(halves):
+        encoded = model(dict(halves[1 - place][1]), task="document")
+        other = (encoded["token_embeddings"].detach(), encoded["attention_mask"].bool())
+
+        def gathered(
+            vectors: torch.Tensor,
+            mask: torch.Tensor,
+            with_grad: bool,
+            other: tuple[torch.Tensor, torch.Tensor] = other,
+            place: int = place,
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            assert with_grad
+            both = [(vectors, mask), other] if place == 0 else [other, (vectors, mask)]
+            return cat_padded_token_embeddings(*map(list, zip(*both, strict=True)))
+
+        monkeypatch.setattr(late_objective, "all_gather_padded", gathered)
+        monkeypatch.setattr(late_objective, "get_rank", lambda place=place: place)
+        whole -= loss_of([dict(column) for column in half]).item() / 2
+    assert whole == pytest.approx(0, abs=1e-5)
+
+
 def test_a_killed_training_ends_with_the_same_weights_to_the_last_bit(
     tmp_path: Path, material: Material
 ) -> None:
     tables = "[lora]\nrank = 4\ndropout = 0.1\n[late]\nexpansion = true"
-    train = "steps = 9\nevaluate_every = 4\ndropout = 0.2"
+    train = "steps = 7\nevaluate_every = 3\ndropout = 0.2"
     straight, broken = (late_job(tmp_path / name, material, tables, train) for name in ("straight", "broken"))
     wanted = train_late(straight)
-    for at in (3, 7):
+    for at in (2, 5):
         with pytest.raises(KeyboardInterrupt):
             train_late(replace(broken, progress=Stopping(at)))
     found = train_late(broken)
@@ -231,7 +321,7 @@ def test_a_killed_training_ends_with_the_same_weights_to_the_last_bit(
     for row in (*told[0], *told[1]):
         row.pop("seconds", None)
     assert told[0] == told[1]
-    assert broken.progress.lines[0].startswith("going on after step 4 of 9")  # type: ignore[attr-defined]
+    assert broken.progress.lines[0].startswith("going on after step 3 of 7")  # type: ignore[attr-defined]
 
 
 def test_the_projection_keeps_the_directions_that_hold_most() -> None:
@@ -282,11 +372,45 @@ def test_a_share_of_the_base_is_one_of_its_projection_too(tmp_path: Path, materi
     )
 
 
+def test_an_adapted_model_is_a_base_too(tmp_path: Path) -> None:
+    """A tuned dense model, as the registry has it: its base's weights with the adapter merged in."""
+    base = make_learner(tmp_path / "tiny")
+    settings = tiny_registry(tmp_path, base)
+    assert settings.models is not None
+    adapter = make_tiny_adapter(base, tmp_path / "adapter")
+    entry = settings.models.read_text("utf-8").replace(f"path:{base}", f"adapter:{adapter}@tiny")
+    with settings.models.open("a", encoding="utf-8") as stream:
+        stream.write(entry.replace("[tiny]", "[tuned]"))
+    data = write_rows(tmp_path / "rows.jsonl", training_rows(40))
+    text = late_text(data, "[lora]\nrank = 4", "steps = 2\nevaluate_every = 2").replace('"tiny"', '"tuned"')
+    job = tiny_job(tmp_path / "run", settings, text, panel=False)
+    [checkpoint] = train_late(job).checkpoints
+    merged = ready_weights(find_model("tuned", load_registry(settings.models)), cache=settings.cache)
+    name = "encoder.layer.0.attention.self.query.weight"
+    adapted, plain, made = (
+        load_file(folder / "model.safetensors")[name]
+        for folder in (merged, base, _written(job, checkpoint, tmp_path / "candidate"))
+    )
+    assert (adapted - plain).abs().max() > 1e-3
+    torch.testing.assert_close(made, adapted, atol=1e-3, rtol=0.05)
+
+
+def _written(job: TrainingJob, checkpoint: Path, folder: Path) -> Path:
+    open_maker(job).write(Candidate("tuned", (checkpoint,), 0.999), folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("tables", "dim", "told"),
     [
         ("[loss]\nmatryoshka = [16]", 16, r'loss.matryoshka is for kind = "dense"'),
         ("[loss]\nstay_near_base = 0.1", 16, r'loss.stay_near_base is for kind = "dense"'),
+        (
+            "[late]\nexpansion = true\nquery_tokens = 20",
+            16,
+            r"late.query_tokens: with late.expansion .* train.query_tokens, 16",
+        ),
+        ("[late]\nquery_tokens = 65", 16, r"late.query_tokens: 65 is above the 64 that tiny reads"),
         ("", 48, r'dim: 48 is above the 32 of tiny.*late.projection = "random"'),
         ("[lora]\ntargets = ['nothing']", 16, r"lora.targets: the base has no layer called 'nothing'"),
     ],
@@ -298,6 +422,14 @@ def test_what_late_interaction_cannot_do_is_refused(
     job = tiny_job(tmp_path / "run", settings, late_text(data, tables, dim=dim), panel=False)
     with pytest.raises(UsageError, match=told):
         train_late(job)
+
+
+def test_queries_are_longer_in_use_than_in_training(tmp_path: Path, material: Material) -> None:
+    job = late_job(tmp_path / "run", material, "[late]\nquery_tokens = 20", panel=False)
+    model, _ = late_learner(job)
+    long = [replace(row, query="pain " * 60) for row in ROWS]
+    assert batch_of(model, job.recipe, long)[0]["input_ids"].shape == (7, 16)
+    assert model.encode_query(["pain " * 60])[0].shape == (20, 16)
 
 
 def test_a_dense_recipe_has_no_late_table() -> None:
@@ -314,6 +446,19 @@ def test_the_shipped_recipes_fit_their_bases(name: str) -> None:
     assert recipe.query_prompt == ""
     assert recipe.max_tokens == recipe.train.document_tokens
     check_late(recipe, spec)
+
+
+def test_a_run_that_began_before_the_table_was_known_goes_on(tmp_path: Path, material: Material) -> None:
+    settings, data = material
+    job = tiny_job(tmp_path / "run", settings, recipe_text(data), panel=False)
+    keep_plan(job)
+    kept = json.loads(job.folder.recipe.read_text("utf-8"))
+    del kept["plan"]["late"]
+    job.folder.recipe.write_text(json.dumps(kept), encoding="utf-8")
+    keep_plan(job)
+    changed = replace(job, recipe=late_job(tmp_path / "run", material, "[late]\nexpansion = true").recipe)
+    with pytest.raises(MedsearchError, match=r"was begun with dim = 0, now it is 16"):
+        keep_plan(changed)
 
 
 def test_queries_that_are_filled_up_are_no_padding(tmp_path: Path, material: Material) -> None:

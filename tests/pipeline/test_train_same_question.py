@@ -18,7 +18,6 @@ from pipeline.training.history import History
 from pipeline.training.job import TrainingExample, TrainingJob
 from pipeline.training.losses import dense_loss
 from pipeline.training.questions import QuestionVectors, question_vectors
-from pipeline.training.recipe import parse_train_recipe
 from pipeline.training.same_question import BASE_VECTORS, SameQuestion
 
 ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(9)]  # type: ignore[arg-type]
@@ -114,9 +113,8 @@ def test_only_what_is_above_is_left_out_and_never_a_rows_own() -> None:
     vectors = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
     same = SameQuestion(0.7, gather=False)
     same.look(vectors)
-    scores = torch.cat(
-        [same(vectors[:2], torch.eye(2).repeat(3, 1)), same(vectors[2:], torch.eye(2).repeat(3, 1))]
-    )
+    documents = torch.eye(2).repeat(3, 1)
+    scores = torch.cat([same(vectors[:2], documents), same(vectors[2:], documents)])
     left_out = [[False, True, False], [True, False, False], [False, False, False]]
     assert torch.equal(torch.isinf(scores), torch.tensor(left_out).repeat(1, 2))
     same.look(vectors[:1])
@@ -176,9 +174,3 @@ def test_the_loss_stands_behind_the_bar(tmp_path: Path, material: tuple[Settings
     train_dense(TrainingJob(job.recipe, job.folder, job.settings, job.sources, (), noting))
     losses = [row["loss"] for row in History(job.folder.history).rows() if "loss" in row]
     assert noting.notes == [f"loss {sum(losses[:n]) / n:.3f}" for n in (1, 2, 3)]
-
-
-def test_late_interaction_has_no_such_rule() -> None:
-    text = recipe_text("rows.jsonl", tables="[loss]\nsame_question = 0.9")
-    with pytest.raises(Exception, match=r"loss\.same_question is for dense models"):
-        parse_train_recipe(f'kind = "late_interaction"\n{text}', "test")
