@@ -14,10 +14,11 @@ RUN ?= $(subst /,-,$(CORPUS))
 SUITE ?= medical-local
 COMPARED ?= bm25,minilm,hybrid:minilm
 RESULTS ?= results/$(notdir $(basename $(SUITE)))
+TRAINED_ON ?= medquad bioasq mediqa2019_qa mediqa2019_rqe
 LLM_VENV := .venv-llm
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo index evaluate ui export llm generate triplets check lint test bench bench-corpora clean
+.PHONY: help setup demo index evaluate ui export llm generate triplets training-data train check lint test bench bench-corpora clean
 
 help: ## list every target in a line
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -55,6 +56,14 @@ triplets: $(VENV)/.generate ## filter what was generated for CORPUS, mine negati
 	@$(BIN)/python -m pipeline filter --run $(RUN)
 	@$(BIN)/python -m pipeline mine --run $(RUN)
 	@$(BIN)/python -m pipeline report --run $(RUN)
+
+training-data: $(VENV)/.generate ## convert, prepare and crop what the recipes minilm and minilm-colbert read; no language model is needed
+	@for corpus in $(TRAINED_ON); do $(BIN)/python -m pipeline convert $$corpus --split train || exit 1; done
+	@$(BIN)/python -m pipeline prepare case_reports
+	@$(BIN)/python -m pipeline crop --run crops --of case_reports,medquad-train,bioasq-train
+
+train: $(VENV)/.generate ## train by RECIPE (minilm, small, base, large, colbert, minilm-colbert), score on SUITE, write the card; stopped, run it again
+	@$(BIN)/python -m pipeline train $(or $(RECIPE),minilm) --evaluate $(SUITE)
 
 check: lint ## ruff, mypy, import contracts and the fast tests
 	$(BIN)/python -m pytest -m "not slow"

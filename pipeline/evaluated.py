@@ -6,7 +6,6 @@ The commands are `medsearch`'s own, each in a process of its own, so that a user
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,9 +28,10 @@ _LEAKS = 1
 
 @dataclass(frozen=True, slots=True)
 class EvaluateRequest:
-    """A published model's folder, the suite to judge it on, and where results are kept."""
+    """A published model's folder, the files it was trained on, the suite, and where results are kept."""
 
     model: Path
+    train: tuple[Path, ...]
     suite: str
     results: Path
 
@@ -49,42 +49,36 @@ def evaluate_made(asked: EvaluateRequest, settings: Settings, progress: Progress
     if provenance is None:
         raise MedsearchError(f"{asked.model} has no provenance.json: train the model again")
     name, base = provenance.model, provenance.base
-    environment = {**os.environ, _MODELS: str(own_registry(asked.model, settings))}
+    environment = {**os.environ, _MODELS: str(own_registry(asked.model, name, settings))}
     registry = load_registry(Path(environment[_MODELS]), cache=settings.cache)
     late = registry[name].kind is ModelKind.LATE_INTERACTION
-    compared = (base, f"rerank:{name}:{base}") if late else (name, base)
+    retriever = f"rerank:{name}:{base}" if late else name
     results = str(asked.results)
-    progress.say(f"evaluating {', '.join(compared)} on {asked.suite}")
-    _run(["evaluate", asked.suite, "--models", ",".join(compared), "--out", results], environment)
-    files = [data.file for data in provenance.data]
-    trained_on = _there(files, asked.model)
-    if trained_on:
-        train = [part for file in trained_on for part in ("--train", str(file))]
-        checked = ["contamination", *train, "--suite", asked.suite, "--out", results, "--model", compared[-1 if late else 0]]
-        _run(checked, environment, allowed=_LEAKS)
+    progress.say(f"evaluating {retriever} beside {base} on {asked.suite}")
+    _run(["evaluate", asked.suite, "--models", f"{retriever},{base}", "--out", results], environment)
+    train = [part for file in asked.train for part in ("--train", str(file))]
+    checked = ["--suite", asked.suite, "--out", results, "--model", retriever]
+    _run(["contamination", *train, *checked], environment, allowed=_LEAKS)
     card = asked.model / CARD
-    _run(["card", compared[-1] if late else name, "--results", results, "--out", str(card)], environment)
-    shutil.copyfile(card, asked.results / f"{name}.card.md")
+    if late:
+        progress.say(f"the card stays as training wrote it; `medsearch leaderboard {results}` has the scores")
+    else:
+        _run(["card", name, "--results", results, "--out", str(card)], environment)
     return card
 
 
-def own_registry(model: Path, settings: Settings) -> Path:
+def own_registry(model: Path, name: str, settings: Settings) -> Path:
     """A registry file with the model's entry and the entries that the user has already."""
     entry = model / REGISTRY
     if settings.models is None:
         return entry
+    if name in load_registry(settings.models, cache=settings.cache):
+        return settings.models
     joined = model / "registry.all.toml"
     joined.write_text(
         settings.models.read_text("utf-8").rstrip() + "\n\n" + entry.read_text("utf-8"), encoding="utf-8"
     )
     return joined
-
-
-def _there(files: Sequence[str], model: Path) -> list[Path]:
-    """The training files that are still where training left them."""
-    folders = (model.parent / "data", model.parent)
-    places = [next((f / file for f in folders if (f / file).is_file()), Path(file)) for file in files]
-    return [place for place in places if place.is_file()]
 
 
 def _run(arguments: Sequence[str], environment: Mapping[str, str], *, allowed: int = 0) -> None:

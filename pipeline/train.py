@@ -52,11 +52,15 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of it: the training, and the finished model's folder (`None` on all but the first device)."""
+    """What came of it: the training, and the finished model's folder (`None` on all but the first device).
+
+    `files` are those that were read.
+    """
 
     folder: TrainingFolder
     trained: Trained
     model: Path | None
+    files: tuple[Path, ...]
 
 
 def train_run(request: TrainRequest, settings: PipelineSettings, progress: Progress) -> Made:
@@ -74,7 +78,8 @@ def train_run(request: TrainRequest, settings: PipelineSettings, progress: Progr
         job = begun_job(request, folder, settings, progress)
         wait_for_all()  # what the first process took away, the others must not find
         trained = train_model_of(job)
-        return Made(folder, trained, published(job, trained) if is_first() else None)
+        files = tuple(source.file for source in job.sources)
+        return Made(folder, trained, published(job, trained) if is_first() else None, files)
 
 
 def begun_job(

@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from medsearch.cli.terminal import TerminalProgress, show_json, show_table
+from medsearch.encoders.registry import load_registry
+from medsearch.errors import UsageError
 from medsearch.protocols import Progress
+from medsearch.workbench.suites import load_suite
+from pipeline.evaluated import EvaluateRequest, evaluate_made
 from pipeline.settings import PipelineSettings
 from pipeline.train import Made, TrainRequest, train_run
 from pipeline.training.processes import is_first
-from pipeline.training.recipe import load_train_recipe
+from pipeline.training.recipe import TrainRecipe, load_train_recipe, renamed
+
+_OWN = "-own"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +29,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", metavar="NAME", help="the folder's name, in data/training (default: the model's name)"
     )
+    parser.add_argument(
+        "--name", metavar="NAME",
+        help="the made model's name (default: the recipe's, with -own behind it where medsearch has that)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--evaluate", metavar="SUITE",
+        help="then score it beside its base on this suite and write its card; on a suite to report on this "
+        "is a look at test sets, and counted",
+    )  # fmt: skip
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="with --evaluate: results go there (default: results/SUITE)",
+    )
     parser.add_argument("--restart", action="store_true", help="forget what was trained, begin anew")
     parser.add_argument(
         "--strict", action="store_true", help="stop at a row that cannot be used (default: set it aside)"
@@ -30,15 +52,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and say what came of it."""
+    suite = load_suite(arguments.evaluate) if arguments.evaluate else None
+    if arguments.results is not None and suite is None:
+        raise UsageError("--results goes with --evaluate SUITE")
     settings = PipelineSettings.from_environment()
-    recipe = load_train_recipe(arguments.recipe)
+    recipe = named(load_train_recipe(arguments.recipe), arguments.name)
     request = TrainRequest(
         recipe, arguments.run or recipe.name, restart=arguments.restart, strict=arguments.strict
     )
-    made = train_run(request, settings, TerminalProgress() if is_first() else Unheard())
+    progress: Progress = TerminalProgress() if is_first() else Unheard()
+    made = train_run(request, settings, progress)
     if is_first():
         _show(made, as_json=arguments.json)
+        if suite is not None and made.model is not None:
+            results = arguments.results or Path("results") / suite.name
+            asked = EvaluateRequest(made.model, made.files, arguments.evaluate, results)
+            progress.say(f"card: {evaluate_made(asked, settings.search, progress)}")
     return 0
+
+
+def named(recipe: TrainRecipe, name: str | None) -> TrainRecipe:
+    """The recipe under the name that its model gets: never one that a bundled model has.
+
+    Raises:
+        UsageError: `name` is that of a bundled model, or not one that a model can have.
+    """
+    bundled = load_registry()
+    if name is None:
+        name = f"{recipe.name}{_OWN}" if recipe.name in bundled else recipe.name
+    elif name in bundled:
+        raise UsageError(f"--name {name}: medsearch comes with a model of this name; choose another")
+    return renamed(recipe, name)
 
 
 def _show(made: Made, *, as_json: bool) -> None:

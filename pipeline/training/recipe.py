@@ -261,6 +261,20 @@ def load_train_recipe(name: str) -> TrainRecipe:
     return parse_train_recipe((shipped / f"{name}.toml").read_text(encoding="utf-8"), name)
 
 
+def renamed(recipe: TrainRecipe, name: str) -> TrainRecipe:
+    """The recipe of a model with another name.
+
+    Raises:
+        UsageError: a model cannot have that name.
+    """
+    try:
+        return TrainRecipe.model_validate(recipe.model_dump() | {"name": name})
+    except ValidationError:
+        raise UsageError(
+            f"{name!r} is no name for a model: a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+        ) from None
+
+
 def parse_train_recipe(text: str, name: str) -> TrainRecipe:
     """The recipe of a TOML text; `name` is for messages.
 

@@ -20,8 +20,9 @@ from training_material import (
     write_rows,
 )
 
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, UsageError
 from pipeline.cli.main import main
+from pipeline.cli.train import named
 from pipeline.settings import PipelineSettings
 from pipeline.train import TrainRequest, train_run
 from pipeline.training.checkpoints import complete_checkpoints
@@ -167,6 +168,7 @@ from training_material import dev_task
 pipeline.training.panel.build_panel = lambda *_, **__: (dev_task(),)
 pipeline.train.published = lambda job, trained: job.folder.model
 from pipeline.cli.main import main
+from pipeline.cli.train import named
 raise SystemExit(main(["train", *sys.argv[1:]]))
 """
 
@@ -204,3 +206,27 @@ def test_two_devices_train_one_model(place: Path, tmp_path: Path) -> None:
         for name in ("tiny-tuned", "one")
     ]
     assert facts[0]["same_question_share"] == facts[1]["same_question_share"] > 0
+
+
+def test_a_model_never_gets_the_name_of_one_that_medsearch_comes_with(place: Path) -> None:
+    recipe = parse_train_recipe(recipe_text(place / "rows.jsonl", train=SHORT), "r.toml")
+    assert named(recipe, None).name == recipe.name
+    taken = recipe.model_copy(update={"name": "minilm"})
+    assert named(taken, None).name == "minilm-own"
+    assert named(taken, "mine").name == "mine"
+    with pytest.raises(UsageError, match="--name bm25: medsearch comes with a model of this name"):
+        named(taken, "bm25")
+    with pytest.raises(UsageError, match="'No good' is no name for a model"):
+        named(taken, "No good")
+
+
+def test_results_without_a_suite_and_an_unknown_suite_are_refused_before_training(
+    place: Path, tmp_path: Path, elsewhere: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(recipe_text(place / "rows.jsonl", train=SHORT))
+    assert main(["train", str(recipe), "--results", "r"]) == 2
+    assert "--results goes with --evaluate SUITE" in capsys.readouterr().err
+    assert main(["train", str(recipe), "--evaluate", "medical-locale"]) == 2
+    assert "no suite called 'medical-locale'" in capsys.readouterr().err
+    assert elsewhere == []
