@@ -11,8 +11,10 @@ MODELS ?= minilm,bm25
 PORT ?= 8501
 N ?= 500
 RUN ?= $(subst /,-,$(CORPUS))
-SUITE ?= medical-local
 COMPARED ?= bm25,minilm,hybrid:minilm
+# Training is judged on dev tasks unless a suite is asked for: each run on a test suite is a look, and counted.
+JUDGED_ON := $(if $(filter file undefined,$(origin SUITE)),medical-dev,$(SUITE))
+SUITE ?= medical-local
 RESULTS ?= results/$(notdir $(basename $(SUITE)))
 TRAINED_ON ?= medquad bioasq mediqa2019_qa mediqa2019_rqe
 LLM_VENV := .venv-llm
@@ -62,8 +64,8 @@ training-data: $(VENV)/.generate ## convert, prepare and crop what the recipes m
 	@$(BIN)/python -m pipeline prepare case_reports
 	@$(BIN)/python -m pipeline crop --run crops --of case_reports,medquad-train,bioasq-train
 
-train: $(VENV)/.generate ## train by RECIPE (minilm, small, base, large, colbert, minilm-colbert), score on SUITE, write the card; stopped, run it again
-	@$(BIN)/python -m pipeline train $(or $(RECIPE),minilm) --evaluate $(SUITE)
+train: $(VENV)/.generate ## train by RECIPE (minilm, small, base, large, colbert, minilm-colbert), score beside the base on medical-dev (or SUITE), write the card; stopped, run it again
+	@$(BIN)/python -m pipeline train $(or $(RECIPE),minilm) --evaluate $(JUDGED_ON)
 
 check: lint ## ruff, mypy, import contracts and the fast tests
 	$(BIN)/python -m pytest -m "not slow"
