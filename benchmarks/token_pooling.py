@@ -37,15 +37,15 @@ from medsearch.search.names import RERANK, RetrieverName, parse_retriever
 from medsearch.search.query_tokens import remembering_tokens
 from medsearch.search.reranking import RerankRetriever, TokenRetriever, assemble
 from medsearch.search.retrievers import PointRetriever
-from medsearch.search.searcher import Searcher
 from medsearch.settings import Settings
-from medsearch.types import ModelSpec, Passage, Vectors
+from medsearch.types import Passage, Vectors
 from medsearch.workbench.efficiency import allocated_bytes
 from medsearch.workbench.looks import reported_as
 from medsearch.workbench.suites import SuiteTask
 
 FACTORS = (1.0, 2.0, 3.0, 4.0)
 _BLOCK = 256
+_POOLING = "token_pooling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class PooledAfterwards:
     """An encoder of which every document is known already: the vectors of an index, in its order, pooled."""
 
     def __init__(self, known: IndexReader, encoder: TokenEncoder, factor: float) -> None:
-        self.spec = replace(encoder.spec, parameters={"token_pooling": factor})
+        self.spec = replace(encoder.spec, parameters={**encoder.spec.parameters, _POOLING: factor})
         self.count = 0
         self._encoder = encoder
         self._rows = (rows for chunk in known.vectors(encoder.spec.name) for rows in chunk)
@@ -91,13 +91,14 @@ def study(task: SuiteTask, name: RetrieverName, settings: Settings, progress: Pr
     bench = open_bench(request, settings, registry, progress)
     if reported_as(task, bench.shared["qrels_hash"], settings) is not None:
         raise UsageError(f"{task.name} is reported on by a suite: choose a factor on another split")
-    base = replace(name.models[0], parameters={})
+    late = name.models[0]
+    base = replace(late, parameters={k: v for k, v in late.parameters.items() if k != _POOLING})
     folder = bench.folder(base, progress)
     judged = judged_queries(bench.collection.qrels)
     texts = [query.text for query in bench.collection.queries if query.query_id in judged]
     encoder = load_token_encoder(base, cache=settings.cache)
     known = remembering_tokens(encoder, texts, folder / "queries", progress)
-    first = None if name.first is None else assemble(name.first, lambda spec: _part(spec, bench, progress))
+    first = None if name.first is None else assemble(name.first, lambda spec: bench.part(spec, progress))
     rows = [_shrunk(factor, open_index(folder), known, first, bench, progress) for factor in FACTORS]
     return {
         "task": task.name,
@@ -105,15 +106,9 @@ def study(task: SuiteTask, name: RetrieverName, settings: Settings, progress: Pr
         "measure": PRIMARY,
         "documents": len(bench.collection.documents),
         "queries": len(judged),
-        "model": asdict(base) | {"parameters": {}},
+        "model": asdict(base) | {"parameters": dict(base.parameters)},
         "factors": [asdict(row) for row in rows],
     }
-
-
-def _part(spec: ModelSpec, bench: Bench, progress: Progress) -> PointRetriever:
-    reader = open_index(bench.folder(spec, progress))
-    searcher = Searcher(bench.collection.name, reader, bench.registry, bench.settings.cache)
-    return searcher.retriever(RetrieverName(spec.name, (spec,)), exact=True)
 
 
 def _shrunk(
@@ -142,7 +137,12 @@ def _shrunk(
         reader = open_index(folder)
         late = TokenRetriever(reader, pooled)
         retriever = late if first is None else RerankRetriever(first, late)
-        scored = evaluate(f"token_pooling {factor:g}", retriever, bench.collection)
+        scored = evaluate(
+            f"{_POOLING} {factor:g}",
+            retriever,
+            bench.collection,
+            ignore_identical_ids=bool(bench.shared["ignore_identical_ids"]),
+        )
         reader.close()
     return Shrunk(
         factor=factor,

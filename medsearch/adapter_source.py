@@ -38,7 +38,32 @@ def settled_adapter(source: str) -> str:
     """
     directory, base = split_adapter(source) or ("", "")
     folder, checkout = Path(directory).expanduser(), checkout_or_here().resolve()
-    if not folder.is_absolute():
-        folder = folder.resolve()
-        folder = folder.relative_to(checkout) if folder.is_relative_to(checkout) else folder
+    place = folder.resolve()
+    if place.is_relative_to(checkout) and in_checkout():
+        folder = place.relative_to(checkout)
+    elif not folder.is_absolute():
+        folder = place
     return f"{SCHEME}:{folder.as_posix()}@{base}"
+
+
+def in_checkout() -> bool:
+    """Whether there is a checkout of medsearch, which relative folders are in."""
+    return (checkout_or_here() / "medsearch" / "models.toml").is_file()
+
+
+def missing_folder(source: str) -> str | None:
+    """Why an adapter's folder is not there, and what to do; `None` where it is, and for all other sources."""
+    parts, folder = split_adapter(source), adapter_folder(source)
+    if parts is None or folder is None or folder.is_dir():
+        return None
+    if Path(parts[0]).expanduser().is_absolute():
+        return f"its adapter's folder {folder} is not there; put it there, or correct the entry's source"
+    if not in_checkout():
+        return (
+            f"its adapter's folder {parts[0]} comes with the repository of medsearch, and this is no checkout"
+            " of it: run the command in one, or name the folder's full path in an entry of your own"
+        )
+    return (
+        f"its adapter's folder {parts[0]} is not there, and what is shipped of adapters comes with the"
+        " repository of medsearch: check that folder out again, or correct the entry's source"
+    )

@@ -18,7 +18,7 @@ def same_weights(one: Spec, other: Spec) -> bool:
     """
     ours, theirs = str(one.get("sha256") or ""), str(other.get("sha256") or "")
     if ours and theirs:
-        return ours == theirs and _base(one) == _base(other)
+        return ours == theirs and _same_base(one, other)
     return bool(one.get("source")) and _origin(one) == _origin(other)
 
 
@@ -34,7 +34,18 @@ def _origin(spec: Spec) -> tuple[str, str]:
     return source, str(spec.get("revision") or "")
 
 
-def _base(spec: Spec) -> tuple[str, ...]:
-    """What an adapter changes: one adapter on two bases is two models. Empty for all other models."""
+def _same_base(one: Spec, other: Spec) -> bool:
+    """Whether both adapters change the same weights, wherever these lie; true of models that are none.
+
+    One adapter on two bases is two models.
+    """
+    ours, theirs = _base(one), _base(other)
+    if ours["sha256"] and theirs["sha256"]:
+        return ours["sha256"] == theirs["sha256"]
+    return _origin(ours) == _origin(theirs)
+
+
+def _base(spec: Spec) -> dict[str, str]:
+    """What an adapter changes, as its parameters name it; every field is empty for all other models."""
     parameters = spec.get("parameters") or {}
-    return tuple(str(parameters.get(f"base_{part}") or "") for part in ("source", "revision", "sha256"))
+    return {part: str(parameters.get(f"base_{part}") or "") for part in ("source", "revision", "sha256")}

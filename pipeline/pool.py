@@ -47,7 +47,8 @@ def read_pool(run: RunFolder) -> list[PoolPassage]:
     """
     if not run.pool_file.is_file():
         raise MedsearchError(
-            f"{run.pool_file} is not there: run `python -m pipeline generate` or `convert` for this run first"
+            f"{run.pool_file} is not there: run `python -m pipeline generate`, `convert` or `prepare` "
+            "for this run first"
         )
     with run.pool_file.open(encoding="utf-8") as lines:
         return [_passage(line, f"{run.pool_file}:{number}") for number, line in enumerate(lines, start=1)]

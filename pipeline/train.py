@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from medsearch.encoders.merged import weights_key
 from medsearch.errors import MedsearchError
 from medsearch.index.manifest import replace_file
 from medsearch.protocols import Progress
@@ -38,6 +41,8 @@ _TRAINED_BY = (
     "late",
 )
 """Parts of a recipe that its weights depend on; the others may change after training."""
+
+_BASE = "base weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,8 @@ def begun_job(
 
     recipe = request.recipe
     base_spec(recipe, settings.search)
-    reader = SourceReader(settings.runs, recipe.train.seed, progress, strict=request.strict)
+    wanted = recipe.loss.negatives > 0
+    reader = SourceReader(settings.runs, recipe.train.seed, progress, strict=request.strict, negatives=wanted)
     asked = CleanRequest(recipe.clean_of, folder.data, strict=request.strict)
     files = reader.files(recipe.data)
     clean = first_says(lambda: clean_sources(files, asked, settings.search, progress))
@@ -144,27 +150,51 @@ def _keep_plan(job: TrainingJob) -> None:
     plan = _plan(job)
     if job.folder.recipe.is_file():
         try:
-            begun = json.loads(job.folder.recipe.read_text("utf-8"))["plan"]
-        except (ValueError, KeyError, TypeError):
+            kept = json.loads(job.folder.recipe.read_text("utf-8"))
+            begun = _as_today(kept["plan"], kept.get("recipe", {}), plan)
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise MedsearchError(f"{job.folder.recipe} is damaged: --restart trains anew") from None
-        # By key: a run that began before a key was known has it as it is when absent.
         if any(begun.get(key) != plan.get(key) for key in {*begun, *plan}):
             raise MedsearchError(
                 f"{job.folder.path} was begun with {_difference(begun, plan)}: give --restart to train "
                 "anew, or another --run"
             )
-    kept = {"recipe": json.loads(job.recipe.model_dump_json()), "plan": plan}
-    replace_file(job.folder.recipe, json.dumps(kept, indent=1, ensure_ascii=False).encode() + b"\n")
+    now = {"recipe": json.loads(job.recipe.model_dump_json()), "plan": plan}
+    replace_file(job.folder.recipe, json.dumps(now, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def _plan(job: TrainingJob) -> dict[str, Any]:
-    recipe: dict[str, Any] = json.loads(job.recipe.model_dump_json(include=set(_TRAINED_BY)))
-    return recipe | {
-        "base weights": dict(base_spec(job.recipe, job.settings).of_vectors)["sha256"],
+    spec = base_spec(job.recipe, job.settings)
+    return _weighed(job.recipe) | {
+        _BASE: list(weights_key(spec, cache=job.settings.cache)),
         "texts": {source.name: source.sha256 for source in job.sources},
         "devices": world_size(),
         "precision": chosen_precision(job.recipe.train.precision).value,
     }
+
+
+def _weighed(recipe: TrainRecipe) -> dict[str, Any]:
+    parts: dict[str, Any] = json.loads(recipe.model_dump_json(include=set(_TRAINED_BY)))
+    return parts
+
+
+def _as_today(
+    begun: Mapping[str, Any], recipe: Mapping[str, Any], now: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """An older run's plan as it would be written now.
+
+    Keys of a recipe that it did not know have their defaults. It knew its base by one SHA-256, and a base of
+    the hub that was pinned by its commit alone not at all.
+    """
+    today = dict(begun)
+    base = today.get(_BASE)
+    if not isinstance(base, list):
+        today[_BASE] = [base] if base else now[_BASE]
+    try:
+        known = {key: today[key] for key in _TRAINED_BY if key in today}
+        return today | _weighed(TrainRecipe.model_validate({**recipe, **known}))
+    except ValidationError:  # a key of it is not known any more: that is a difference
+        return today
 
 
 def _difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -176,6 +206,6 @@ def _difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         if isinstance(old, dict) and isinstance(new, dict):
             inner = next(name for name in sorted({*old, *new}) if old.get(name) != new.get(name))
             key, old, new = f"{key}.{inner}", old.get(inner), new.get(inner)
-        short = len(repr(old)) + len(repr(new)) <= 100 and not key.startswith(("texts", "base weights"))
+        short = len(repr(old)) + len(repr(new)) <= 100 and not key.startswith(("texts", _BASE))
         return f"{key} = {old!r}, now it is {new!r}" if short else f"other {key}"
     raise AssertionError("plans that differ have a key that differs")

@@ -43,3 +43,28 @@ def test_specs_that_say_nothing_are_never_the_same() -> None:
     assert not same_weights({}, {})
     assert not same_weights({"source": None}, {"source": ""})
     assert same_weights(asdict(topic_spec()), asdict(topic_spec("other", query_prompt="q")))
+
+
+BASE = {"base_source": "hub:someone/mini", "base_revision": "1" * 40, "base_sha256": "b" * 64}
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"base_source": "path:copy/of/mini", "base_revision": "1"}, True),
+        ({"base_sha256": "c" * 64}, False),
+        ({"base_sha256": ""}, True),
+        ({"base_sha256": "", "base_source": "hub:Someone/Mini"}, True),
+        ({"base_sha256": "", "base_revision": "2" * 40}, False),
+        ({"base_sha256": "", "base_source": "path:copy/of/mini"}, False),
+    ],
+)
+def test_an_adapter_is_the_same_on_the_same_base_wherever_that_lies(
+    change: dict[str, str], same: bool
+) -> None:
+    one = {"source": "adapter:x@mini", "sha256": "a" * 64, "parameters": BASE}
+    other = {"source": "adapter:y@own", "sha256": "a" * 64, "parameters": BASE | change}
+    assert same_weights(one, other) is same
+    assert same_weights(other, one) is same
+    assert not same_weights(one, {**one, "parameters": {}})

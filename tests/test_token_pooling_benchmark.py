@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fakes import Heard
+from fakes import Heard, TopicEncoder, topic_spec
 from late_fakes import WordEncoder, word_spec
 
 from benchmarks import token_pooling
@@ -98,3 +98,39 @@ def test_what_a_suite_reports_on_is_refused(
     ):
         study(TASK, named("words"), here, Heard())
     assert encoders == []
+
+
+def test_a_document_with_its_querys_id_is_passed_over_where_queries_are_documents(
+    here: Settings, encoders: list[WordEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = here.data[0] / "tiny" / "corpus.jsonl"
+    twins = [{"_id": "q1", "text": "heart pain"}, {"_id": "q2", "text": "itch ward"}]
+    with corpus.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in twins)
+    scores = {}
+    for ignore in (False, True):
+        monkeypatch.setattr(
+            "medsearch.search.benchmark.ignores_identical_ids", lambda *_, ignore=ignore: ignore
+        )
+        scores[ignore] = [row["score"] for row in study(TASK, named("words"), here, Heard())["factors"]]
+    assert all(passed > kept for passed, kept in zip(scores[True], scores[False], strict=True))
+
+
+def test_only_the_pooling_of_an_entry_is_dropped_and_nothing_is_encoded_again(
+    here: Settings, encoders: list[WordEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firsts: list[TopicEncoder] = []
+
+    def load(spec: ModelSpec, *, cache: Path) -> TopicEncoder:
+        firsts.append(TopicEncoder(spec))
+        return firsts[-1]
+
+    for module in ("indexing", "searcher"):
+        monkeypatch.setattr(f"medsearch.search.{module}.load_encoder", load)
+    spec = word_spec(parameters={"token_pooling": 3.0, "format": "own"})
+    registry = {**load_registry(), "words": spec, "topics": topic_spec()}
+    monkeypatch.setattr(token_pooling, "load_registry", lambda *_, **__: registry)
+    measured = study(TASK, parse_retriever("rerank:words:topics", registry), here, Heard())
+    assert measured["model"]["parameters"] == {"format": "own"}
+    assert [encoder.spec.parameters for encoder in encoders if encoder.documents] == [{"format": "own"}]
+    assert sum(len(encoder.queries) for encoder in firsts) == 2, "each query once, at all factors"

@@ -13,7 +13,7 @@ from medsearch.types import ModelKind, ModelSpec
 
 
 class Method(StrEnum):
-    """How a retriever finds: by meaning and words, by meaning alone, by words alone, or token by token."""
+    """How a retriever finds: by meaning and words, by meaning alone, by words alone, or word by word."""
 
     HYBRID = "hybrid"
     MEANING = "meaning"
@@ -35,8 +35,8 @@ _SCORE_MEANING = {
         "and so do words that are repeated. "
     ),
     Method.TOKENS: (
-        "Each token (a word or a part of one) of your question looks for the token of the passage that is "
-        "nearest in meaning; these nearnesses are added up. Long questions score higher than short ones. "
+        "Each word of your question looks for the word of the passage that is nearest in meaning; these "
+        "nearnesses are added up. Only scores of the same question can be compared. "
     ),
 }
 _SCORE_LIMITS = "It only orders this list: it does not say how true, complete or safe the text is."
@@ -60,7 +60,7 @@ def method_of(name: str, models: Mapping[str, ModelSpec]) -> Method:
 def method_label(name: str, models: Mapping[str, ModelSpec]) -> str:
     """A retriever's name for people, e.g. "Meaning + words (hybrid, minilm)".
 
-    "Late interaction (NAME) over the best 100 of hybrid (minilm)" is one that reranks.
+    "Word by word (NAME), among the best 100 by meaning + words (minilm)" is one that reranks.
     """
     match method_of(name, models):
         case Method.HYBRID:
@@ -71,7 +71,7 @@ def method_label(name: str, models: Mapping[str, ModelSpec]) -> str:
             return f"Words ({_words(name)})"
         case Method.TOKENS:
             late, first = reranking(name)
-            return f"Late interaction ({late}) over {_best_of(first) if first else 'all passages'}"
+            return f"Word by word ({late}), {_best_of(first) if first else 'in all passages'}"
 
 
 def reranking(name: str) -> tuple[str, str]:
@@ -83,8 +83,12 @@ def reranking(name: str) -> tuple[str, str]:
 
 
 def _best_of(first: str) -> str:
-    by = f"hybrid ({first.removeprefix(HYBRID)})" if first.startswith(HYBRID) else _words(first)
-    return f"the best {RERANK_DEPTH} of {by}"
+    """By the model's name too: an index may have several."""
+    if first.startswith(HYBRID):
+        by = f"meaning + words ({first.removeprefix(HYBRID)})"
+    else:
+        by = "words (BM25)" if first == BM25 else f"meaning ({first})"
+    return f"among the best {RERANK_DEPTH} by {by}"
 
 
 def _words(name: str) -> str:

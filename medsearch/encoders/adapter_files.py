@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from medsearch.adapter_source import adapter_folder
+from medsearch.adapter_source import adapter_folder, missing_folder
 from medsearch.encoders.verify import FILES_MARK
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
@@ -19,8 +19,10 @@ def locate_adapter(spec: ModelSpec) -> Path:
     """The folder with the adapter's files.
 
     Raises:
-        ModelUnavailableError: One is missing.
+        ModelUnavailableError: One is missing, or the folder is.
     """
+    if reason := missing_folder(spec.source):
+        raise ModelUnavailableError(f"model {spec.name!r}: {reason}")
     folder = adapter_folder(spec.source)
     missing = [name for name in (CONFIG, WEIGHTS) if folder is None or not (folder / name).is_file()]
     if folder is None or missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ _REQUIRED = {
     ModelKind.LATE_INTERACTION: ("source", "revision", "max_tokens", "dim", "licence"),
     ModelKind.SPARSE: ("source", "revision", "licence"),
 }
+
+
+_PARAMETERS = {
+    ModelKind.DENSE: (),
+    ModelKind.LATE_INTERACTION: ("token_pooling", "format"),
+    ModelKind.SPARSE: ("k1", "b", "language"),
+}
+_FORMAT = "stanford"
+"""The one `format` that is known, of what must be saved anew to be run; see `token_folder.check_format`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +125,7 @@ def _check_agreement(spec: ModelSpec, entry: _Entry) -> None:
         raise entry.wrong("revision", "must not be empty")
     if spec.sha256 and not re.fullmatch(r"[0-9a-f]{64}", spec.sha256):
         raise entry.wrong("sha256", f"must be 64 hex digits, not {spec.sha256!r}")
-    if spec.kind is ModelKind.SPARSE:
-        _check_bm25(spec, entry)
+    _check_parameters(spec, entry)
     if (spec.kind is ModelKind.DENSE) != (spec.pooling is not Pooling.NONE):
         raise entry.wrong("pooling", f"{spec.pooling} does not fit a {spec.kind} model")
 
@@ -131,10 +140,36 @@ def _check_adapter(parts: tuple[str, str], spec: ModelSpec, entry: _Entry) -> No
         raise entry.wrong("parameters", "an adapter has none; its length, pooling and prompts are keys")
 
 
+def _check_parameters(spec: ModelSpec, entry: _Entry) -> None:
+    """Only those that its kind has; a misspelt one would be ignored."""
+    known = _PARAMETERS[spec.kind]
+    for key in spec.parameters:
+        if key not in known:
+            has = f"known: {', '.join(known)}" if known else f"a {spec.kind} model has none"
+            raise entry.wrong(f"parameters.{key}", f"unknown key; {has}")
+    match spec.kind:
+        case ModelKind.SPARSE:
+            _check_bm25(spec, entry)
+        case ModelKind.LATE_INTERACTION:
+            _check_late(spec, entry)
+        case ModelKind.DENSE:
+            pass
+
+
+def _check_late(spec: ModelSpec, entry: _Entry) -> None:
+    """`token_pooling` is a whole number from 1 on, `format` the one that is known."""
+    factor = spec.parameters.get("token_pooling", 1.0)
+    if not isinstance(factor, float) or not factor.is_integer() or factor < 1:
+        raise entry.wrong("parameters.token_pooling", f"must be a whole number from 1 on, not {factor!r}")
+    stated = spec.parameters.get("format", _FORMAT)
+    if stated != _FORMAT:
+        raise entry.wrong("parameters.format", f"must be {_FORMAT!r}, if it is there at all, not {stated!r}")
+
+
 def _check_bm25(spec: ModelSpec, entry: _Entry) -> None:
     """k1 is not negative, b from 0 to 1, and there is a language."""
     k1, b = spec.parameters.get("k1"), spec.parameters.get("b")
-    if not isinstance(k1, float) or k1 < 0:
+    if not isinstance(k1, float) or not 0 <= k1 < math.inf:
         raise entry.wrong("parameters.k1", f"must be a number from 0 on, not {k1!r}")
     if not isinstance(b, float) or not 0 <= b <= 1:
         raise entry.wrong("parameters.b", f"must be a number from 0 to 1, not {b!r}")

@@ -63,8 +63,12 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
     for layer, a, b in _pairs(matrices, adapter / WEIGHTS):
         name = _base_tensor(layer, weights, adapter / WEIGHTS)
         _check_fit(f"{adapter / WEIGHTS}: {layer}", a, b, weights[name], scale.rank)
-        change = b.astype(np.float32) @ a.astype(np.float32) * np.float32(scale.factor)
-        weights[name] = (weights[name].astype(np.float32) + change).astype(weights[name].dtype)
+        weights[name] = _sum(weights[name], a, b, scale.factor)
+        if not np.isfinite(weights[name]).all():
+            raise ValueError(
+                f"{adapter / WEIGHTS}: {layer}: merged into the base's {name}, it has numbers that are not"
+                f" finite in {weights[name].dtype}: adapter or base are damaged, or lora_alpha is too high"
+            )
     save_file(weights, target, metadata={"format": "pt"})
 
 
@@ -77,7 +81,7 @@ def _scale(file: Path) -> _Scale:
     if not isinstance(settings, dict) or settings.get("peft_type") != "LORA":
         raise ValueError(f"{file} is not of a LoRA adapter, and no other kind is merged")
     rank, alpha = settings.pop("r", None), settings.pop("lora_alpha", None)
-    if not isinstance(rank, int) or not isinstance(alpha, int | float) or rank < 1:
+    if not isinstance(rank, int) or rank < 1 or not _is_finite(alpha):
         raise ValueError(f"{file}: r and lora_alpha must be numbers above 0, not {rank!r} and {alpha!r}")
     root = settings.pop("use_rslora", False)
     known = {"peft_type": "LORA", "bias": "none"}
@@ -87,6 +91,19 @@ def _scale(file: Path) -> _Scale:
             raise ValueError(f"{file}: {key} is {json.dumps(value)[:60]}, which cannot be merged here")
     # Rank-stabilised LoRA divides by the root of the rank (Kalajdzievski, 2023).
     return _Scale(rank, alpha / (math.sqrt(rank) if root else rank))
+
+
+def _is_finite(value: object) -> bool:
+    """Whether it is a number that float32 holds; JSON in Python has NaN, Infinity and numbers of any size."""
+    return isinstance(value, int | float) and abs(value) <= float(np.finfo(np.float32).max)
+
+
+def _sum(weight: NDArray[Any], a: NDArray[Any], b: NDArray[Any], factor: float) -> NDArray[Any]:
+    """W + factor * B A in float32, as the base's number type; what that cannot hold becomes infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        change = b.astype(np.float32) @ a.astype(np.float32) * np.float32(factor)
+        merged: NDArray[Any] = (weight.astype(np.float32) + change).astype(weight.dtype)
+    return merged
 
 
 def _read(file: Path) -> dict[str, NDArray[Any]]:

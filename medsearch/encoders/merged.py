@@ -9,6 +9,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from medsearch.encoders.adapter_checks import verify_adapter
 from medsearch.encoders.adapter_files import adapter_pins, locate_adapter
 from medsearch.encoders.adapters import base_of
 from medsearch.encoders.merge import MERGE_VERSION, merge_adapter
@@ -25,13 +26,14 @@ def ready_weights(spec: ModelSpec, *, cache: Path) -> Path:
 
     Raises:
         ModelUnavailableError: Weights are missing, not the pinned ones or damaged, the folder contradicts the
-            registry, or the adapter cannot be merged.
+            registry, or the adapter cannot be merged or was made for another base.
     """
     base = base_of(spec)
     if base is None:
         folder = locate_weights(spec)
         verify_weights(spec, folder, cache=cache)
         return folder
+    verify_adapter(spec, base)
     folder = cache / "adapters" / _merged_key(spec, cache)
     if not folder.is_dir():
         from filelock import FileLock

@@ -109,7 +109,7 @@ def _pinned(spec: ModelSpec, cache: Path | None) -> ModelSpec:
     if missing_files(folder):
         return spec
     sha256 = spec.sha256 or weights_digest(folder, cache=cache)
-    return replace(spec, sha256=sha256, revision=pinned_revision(spec.revision, folder))
+    return replace(spec, sha256=sha256, revision=pinned_revision(spec.revision, folder, cache=cache))
 
 
 def find_model(name: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:

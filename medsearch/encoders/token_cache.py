@@ -11,7 +11,7 @@ from pathlib import Path
 from medsearch.encoders.merged import readable_key
 from medsearch.encoders.token_export import TOKEN_EXPORT_VERSION
 from medsearch.encoders.token_folder import verify_token_model
-from medsearch.encoders.verify import files_digest, weights_digest
+from medsearch.encoders.verify import FILES_MARK, files_digest, verify_pins, weights_digest
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
@@ -23,23 +23,38 @@ def token_export_key(spec: ModelSpec, *, cache: Path) -> str:
     """Name the export by the model and a hash of all that it depends on.
 
     That is its weights, its other files (its projection among them), its length and the export's version. A
-    hub's commit stands for all files, which then need not be on this machine.
+    hub's commit, and a folder's pins where it has both, stand for all files, which then need not be on this
+    machine.
+
+    Raises:
+        ModelUnavailableError: The weights are missing, or are not the pinned ones.
     """
-    if spec.source.startswith("hub:"):
-        content: list[str] = [spec.revision]
-    else:
-        folder = locate_weights(spec)
-        content = [weights_digest(folder, cache=cache), files_digest(folder)]
+    content = _content(spec, cache)
     parts: list[object] = ["tokens", spec.source, content, spec.max_tokens, TOKEN_EXPORT_VERSION]
     return readable_key(spec, parts)
+
+
+def _content(spec: ModelSpec, cache: Path) -> list[str]:
+    """What the files are known by; those that are there must be the pinned ones."""
+    if spec.source.startswith("hub:"):
+        return [spec.revision]
+    pins = [spec.sha256, spec.revision.partition(FILES_MARK)[2]]
+    try:
+        folder = locate_weights(spec)
+    except ModelUnavailableError:
+        if all(pins):
+            return pins
+        raise
+    verify_pins(spec, folder, cache=cache)
+    return [weights_digest(folder, cache=cache), files_digest(folder)]
 
 
 def ready_token_export(spec: ModelSpec, *, cache: Path) -> Path:
     """Return the folder of a model's export; make it if the cache has none.
 
     Raises:
-        ModelUnavailableError: The weights are missing, or of a form that cannot be run, or torch is not
-            installed, or the export fails.
+        ModelUnavailableError: The weights are missing, not the pinned ones, or of a form that cannot be run,
+            or torch is not installed, or the export fails.
     """
     folder = cache / "onnx" / token_export_key(spec, cache=cache)
     if folder.is_dir():
@@ -75,4 +90,5 @@ def _export(spec: ModelSpec, folder: Path, cache: Path) -> None:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise ModelUnavailableError(f"model {spec.name!r}: the export to ONNX failed ({reason})")
+    verify_pins(spec, weights, cache=cache)  # the folder may have been written while it was read
     draft.rename(folder)

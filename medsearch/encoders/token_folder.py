@@ -14,6 +14,7 @@ DENSE, MASK, NORMALIZE = "Dense", "MultiVectorMask", "Normalize"
 _MODULES = ("Transformer", DENSE, MASK, NORMALIZE)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # the first that is there counts, as in the library
 _TYPE = "MultiVectorEncoder"
+_LIBRARY = "sentence_transformers."
 STANFORD = "stanford"
 """`format` in the parameters of an entry whose repository cannot be run as it is."""
 
@@ -98,6 +99,7 @@ def check_token_folder(spec: ModelSpec, folder: Path) -> None:
             raise ModelUnavailableError(
                 f"model {spec.name!r}: {folder} has no {file.relative_to(folder)}; copy the whole folder"
             )
+    _dense_dims(folder)
 
 
 def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, object]]:
@@ -105,7 +107,7 @@ def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, obj
     found: list[tuple[str, object, object]] = []
     config = _read(folder / "config.json")
     dims = [config.get("hidden_size", spec.dim)]
-    dims += [_config(folder, module)["out_features"] for module in _modules(folder) if _kind(module) == DENSE]
+    dims += _dense_dims(folder)
     if dims[-1] != spec.dim:
         found.append(("dim (of the last projection)", dims[-1], spec.dim))
     stated = {
@@ -114,7 +116,7 @@ def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, obj
         "model_max_length": _read(folder / "tokenizer_config.json").get("model_max_length"),
     }
     for field, limit in stated.items():
-        if limit and spec.max_tokens > limit:
+        if isinstance(limit, int | float) and 0 < limit < spec.max_tokens:
             found.append((f"max_tokens ({field})", limit, spec.max_tokens))
     for field, stated_prompt, wanted in _prompts(spec, folder):
         if stated_prompt != wanted:
@@ -125,8 +127,24 @@ def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, obj
     return found
 
 
+def _dense_dims(folder: Path) -> list[int]:
+    """Of each projection the dimensions that it gives."""
+    dims = []
+    for module in _modules(folder):
+        if _kind(module) == DENSE:
+            dim = _config(folder, module).get("out_features")
+            if not isinstance(dim, int):
+                file = folder / module["path"] / "config.json"
+                raise _damaged(file, "it is missing, or has no number out_features")
+            dims.append(dim)
+    return dims
+
+
 def _prompts(spec: ModelSpec, folder: Path) -> list[tuple[str, str, str]]:
-    prompts = _read(folder / "config_sentence_transformers.json").get("prompts") or {}
+    file = folder / "config_sentence_transformers.json"
+    prompts = _read(file).get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise _damaged(file, "prompts must be an object")
     document = next((prompts[name] for name in _DOCUMENT_PROMPTS if prompts.get(name) is not None), "")
     return [
         ("query_prompt (prompts.query)", prompts.get("query") or "", spec.query_prompt),
@@ -136,12 +154,20 @@ def _prompts(spec: ModelSpec, folder: Path) -> list[tuple[str, str, str]]:
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
     file = folder / "modules.json"
-    modules: list[dict[str, Any]] = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    modules = _json(file) if file.is_file() else []
+    if not isinstance(modules, list) or not all(map(_is_module, modules)):
+        raise _damaged(file, "a list of modules with type and path is due")
     return modules
 
 
+def _is_module(module: object) -> bool:
+    return isinstance(module, dict) and all(isinstance(module.get(key), str) for key in ("type", "path"))
+
+
 def _kind(module: dict[str, Any]) -> str:
-    return str(module["type"]).rpartition(".")[2]
+    """The last part of a module's type, but of one that is not the library's own all of it: none we run."""
+    name = str(module["type"])
+    return name.rpartition(".")[2] if name.startswith(_LIBRARY) else name
 
 
 def _config(folder: Path, module: dict[str, Any]) -> dict[str, Any]:
@@ -151,5 +177,18 @@ def _config(folder: Path, module: dict[str, Any]) -> dict[str, Any]:
 def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
-    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    content = _json(file)
+    if not isinstance(content, dict):
+        raise _damaged(file, "a JSON object is due")
     return content
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(file, (str(error).splitlines() or [type(error).__name__])[0]) from None
+
+
+def _damaged(file: Path, why: str) -> ModelUnavailableError:
+    return ModelUnavailableError(f"{file} is damaged ({why}); copy the whole folder of the model again")

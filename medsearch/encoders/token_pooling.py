@@ -10,6 +10,7 @@ from medsearch.errors import ModelUnavailableError
 from medsearch.types import Vectors
 
 _PROTECTED = 1  # the first vector, of [CLS], is never merged
+_NO_DIRECTION = 1e-6  # of a sum of vectors of length 1: below it there is rounding alone
 
 
 def pool_tokens(vectors: Vectors, factor: float) -> Vectors:
@@ -17,7 +18,8 @@ def pool_tokens(vectors: Vectors, factor: float) -> Vectors:
 
     About one in `factor` vectors is left; 1 merges none. Ward's linkage on cosine distances; the first vector
     stays as it is, first, and the means follow in no order of the text. The same as
-    `sentence_transformers`' HierarchicalTokenPooling, without torch.
+    `sentence_transformers`' HierarchicalTokenPooling, without torch; but where a cluster's mean is 0, which
+    has no direction, its first vector is kept.
 
     Source: Clavié, Chaffin & Adams, "Reducing the Footprint of Multi-Vector Retrieval with Minimal
     Performance Impact via Token Pooling", 2024 (arXiv:2409.14683).
@@ -36,8 +38,12 @@ def pool_tokens(vectors: Vectors, factor: float) -> Vectors:
     _, places = np.unique(labels, return_inverse=True)
     sums = np.zeros((places.max() + 1, vectors.shape[1]), dtype=np.float32)
     np.add.at(sums, places, rest)
-    means = sums / np.bincount(places)[:, None]
-    pooled: Vectors = np.concatenate([kept, means / np.linalg.norm(means, axis=1, keepdims=True)])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    # Vectors that cancel each other out have no mean direction: their first one stands for all.
+    opposed = lengths[:, 0] < _NO_DIRECTION
+    firsts = np.unique(places, return_index=True)[1]
+    sums[opposed], lengths[opposed] = rest[firsts[opposed]], 1.0
+    pooled: Vectors = np.concatenate([kept, sums / lengths])
     return pooled.astype(np.float32)
 
 

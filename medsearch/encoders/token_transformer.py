@@ -27,7 +27,6 @@ class TransformerTokenEncoder:
         self.spec = spec
         check_format(spec)
         self._factor = pooling_factor(spec)
-        check_pooling(spec.name, self._factor)
         folder = locate_weights(spec)
         verify_token_model(spec, folder, cache=cache)
         try:
@@ -49,7 +48,12 @@ class TransformerTokenEncoder:
         )
 
     def encode_documents(self, texts: Sequence[str], /) -> list[Vectors]:
-        """Encode documents or passages, each behind the document prompt; each (tokens, dim), pooled."""
+        """Encode documents or passages, each behind the document prompt; each (tokens, dim), pooled.
+
+        Raises:
+            ModelUnavailableError: The entry asks for token pooling, and scipy is not installed.
+        """
+        check_pooling(self.spec.name, self._factor)
         found = _float32(
             self._model.encode_document(
                 list(texts), prompt=self.spec.document_prompt, convert_to_numpy=True, show_progress_bar=False

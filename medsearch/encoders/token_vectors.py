@@ -27,7 +27,6 @@ class OnnxTokenEncoder:
         self.spec = spec
         check_format(spec)
         self._factor = pooling_factor(spec)
-        check_pooling(spec.name, self._factor)
         self.folder = ready_token_export(spec, cache=cache)
         try:
             self._graph = TokenGraph(self.folder, threads=threads)
@@ -42,7 +41,12 @@ class OnnxTokenEncoder:
         return self._graph.queries([self.spec.query_prompt + text for text in texts])
 
     def encode_documents(self, texts: Sequence[str], /) -> list[Vectors]:
-        """Encode documents or passages, each behind the document prompt; each (tokens, dim), pooled."""
+        """Encode documents or passages, each behind the document prompt; each (tokens, dim), pooled.
+
+        Raises:
+            ModelUnavailableError: The entry asks for token pooling, and scipy is not installed.
+        """
+        check_pooling(self.spec.name, self._factor)
         found = self._graph.documents([self.spec.document_prompt + text for text in texts])
         return [pool_tokens(vectors, self._factor) for vectors in found] if self._factor > 1 else found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,60 @@ def weights_digest(folder: Path, *, cache: Path) -> str:
     if memory.is_file():
         return memory.read_text("ascii")
     with weights.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return _remembered(hashlib.file_digest(stream, "sha256").hexdigest(), memory)
+
+
+def files_digest(folder: Path, *, cache: Path | None = None) -> str:
+    """12 hex digits of a SHA-256 over names and bytes of all that vectors depend on beside the main weights.
+
+    The settings and weights of the modules that `modules.json` names, such as a projection to fewer
+    dimensions, are among it; other folders, such as a trainer's checkpoints, are not. With a `cache` it is
+    remembered while the settings, and the size and time of such weights, stay.
+    """
+    modules = _module_folders(folder)
+    settings = [*(folder / name for name in _SETTINGS), *_of(modules, "config.json")]
+    weights = [file for file in _of(modules, "model.safetensors") if file.is_file()]
+    digest = hashlib.sha256()
+    for file in settings:
+        if file.is_file():
+            _add(file, folder, digest)
+    memory = None
+    if cache is not None and weights:
+        known = [str(folder.resolve()), digest.hexdigest()]
+        known += [f"{(state := file.stat()).st_size}-{state.st_mtime_ns}" for file in weights]
+        name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:24]
+        memory = cache / "digests" / f"files-{name}"
+        if memory.is_file():
+            return memory.read_text("ascii")
+    for file in weights:
+        _add(file, folder, digest)
+    found = digest.hexdigest()[:12]
+    return found if memory is None else _remembered(found, memory)
+
+
+def _module_folders(folder: Path) -> list[Path]:
+    """Folders inside of this one that its `modules.json` names; none where that is missing or damaged."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    listed = [module for module in modules if isinstance(module, dict)] if isinstance(modules, list) else []
+    named = {str(module.get("path") or "") for module in listed} - {"", "."}
+    inside = [name for name in named if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return sorted(folder / name for name in inside)
+
+
+def _of(modules: list[Path], name: str) -> list[Path]:
+    return [module / name for module in modules]
+
+
+def _add(file: Path, folder: Path, digest: hashlib._Hash) -> None:
+    content = file.read_bytes()
+    digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+
+
+def _remembered(digest: str, memory: Path) -> str:
+    """The digest, which is written into the file `memory`, never half of it."""
     memory.parent.mkdir(parents=True, exist_ok=True)
     draft = memory.with_name(f"{memory.name}.{os.getpid()}")
     draft.write_text(digest, "ascii")
@@ -42,23 +94,11 @@ def weights_digest(folder: Path, *, cache: Path) -> str:
     return digest
 
 
-def files_digest(folder: Path) -> str:
-    """12 hex digits of a SHA-256 over names and bytes of all that vectors depend on beside the main weights.
-
-    The weights of modules behind the transformer, such as a projection to fewer dimensions, are among it.
-    """
-    digest = hashlib.sha256()
-    of_modules = (sorted(folder.glob(f"*/{name}")) for name in ("config.json", "model.safetensors"))
-    for file in (*(folder / name for name in _SETTINGS), *chain.from_iterable(of_modules)):
-        if file.is_file():
-            content = file.read_bytes()
-            digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()[:12]
-
-
-def pinned_revision(revision: str, folder: Path) -> str:
+def pinned_revision(revision: str, folder: Path, *, cache: Path | None = None) -> str:
     """The revision with the digest of the folder's files behind it, unless it names one already."""
-    return revision if FILES_MARK in revision else f"{revision}{FILES_MARK}{files_digest(folder)}"
+    return (
+        revision if FILES_MARK in revision else f"{revision}{FILES_MARK}{files_digest(folder, cache=cache)}"
+    )
 
 
 def verify_weights(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
@@ -83,7 +123,7 @@ def verify_pins(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
             f" (sha256 {found[:12]}…, expected {spec.sha256[:12]}…); install or download it again"
         )
     pinned = spec.revision.partition(FILES_MARK)[2]
-    if pinned and spec.source.startswith("path:") and (found := files_digest(folder)) != pinned:
+    if pinned and spec.source.startswith("path:") and (found := files_digest(folder, cache=cache)) != pinned:
         raise ModelUnavailableError(
             f"model {spec.name!r}: the tokenizer, a setting or a projection in {folder} is not the pinned one"
             f" (files {found}, expected {pinned}); if the folder was just written, run the command again"
@@ -119,9 +159,11 @@ def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, obj
     for field, limit in _limits(folder, config):
         if spec.max_tokens > limit:
             found.append((f"max_tokens ({field})", limit, spec.max_tokens))
-    prompt = _read(folder / "config_sentence_transformers.json").get("prompts", {}).get("query", "")
-    if prompt and prompt != spec.query_prompt:
-        found.append(("query_prompt (prompts.query)", repr(prompt), repr(spec.query_prompt)))
+    prompts = _read(folder / "config_sentence_transformers.json").get("prompts") or {}
+    for side, wanted in (("query", spec.query_prompt), ("document", spec.document_prompt)):
+        # The library writes "" where its user has said nothing, so that "" does not mean that there is none.
+        if (prompt := prompts.get(side)) and prompt != wanted:
+            found.append((f"{side}_prompt (prompts.{side})", repr(prompt), repr(wanted)))
     return found
 
 

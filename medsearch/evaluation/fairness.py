@@ -32,6 +32,9 @@ UNCHECKED = "fairness not checked"
 NOTED = ("pooling", "max_tokens", "query_prompt", "document_prompt")
 """Fields of a model that can make a difference within one family without any training."""
 
+STORED_VECTORS = "stored_vectors"
+"""Setting of a result that uses late interaction: model -> the type that its index keeps vectors in."""
+
 _CHANGED = "+changes"
 
 
@@ -97,6 +100,9 @@ def _shown(pairs: Sequence[Pair]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     for field in ("fusion", "rerank", *OF_ENCODING):
         if field not in equal:
             yield field, _of_both(pairs, partial(_of_task, field=field))
+    stored = _of_both(pairs, partial(_of_task, field=STORED_VECTORS))
+    if any(stored):
+        yield STORED_VECTORS, stored
     yield "git_revision", _of_both(pairs, attrgetter("git_revision"))
 
 

@@ -28,6 +28,10 @@ OF_MODELS = "of_models"
 """In what a result of a reranker keeps: model -> summary of each that has a provenance."""
 
 
+OF_BASE = "of_base"
+"""In what a result keeps of a model: the summary of its base's provenance."""
+
+
 class _Record(BaseModel):
     """A field that is missing, or that nobody knows, is an error."""
 
@@ -75,7 +79,8 @@ class Provenance(_Record):
     """One trained model's `provenance.json`; `base` is the model it was trained from.
 
     `weights_sha256` is that of the `model.safetensors` it speaks of, of an adapter that of its
-    `adapter_model.safetensors` ("": not written down).
+    `adapter_model.safetensors` ("": not written down). `of_base` is the base's own, where that is a model of
+    one's own too: what chose the base has chosen this one.
     """
 
     # First of the fields, so that of a file in another format this is what is complained of.
@@ -89,10 +94,13 @@ class Provenance(_Record):
     git_revision: str
     created: datetime
     weights_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    of_base: Provenance | None = None
 
     def summary(self) -> dict[str, Any]:
         """What a result keeps of it, so that a model trained later does not change what is said of it."""
+        of_base = {} if self.of_base is None else {OF_BASE: self.of_base.summary()}
         return {
+            **of_base,
             "model": self.model,
             "base": self.base,
             "family": self.family,
@@ -107,7 +115,8 @@ def write_provenance(provenance: Provenance, folder: Path) -> Path:
     file = folder / PROVENANCE
     partial = file.with_name(f"{PROVENANCE}.{token_hex(4)}.partial")
     with partial.open("w", encoding="utf-8") as stream:
-        stream.write(provenance.model_dump_json(indent=1) + "\n")
+        # Without `of_base` where there is none, so that older versions read it.
+        stream.write(provenance.model_dump_json(indent=1, exclude_none=True) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)
@@ -153,12 +162,17 @@ def provenance_of(spec: ModelSpec) -> Provenance | None:
     Raises:
         MedsearchError: as `read_provenance`; or it is that of other weights than those pinned.
     """
-    folder = trained_folder(spec.source)
+    return provenance_at(spec.source, name=spec.name, sha256=spec.sha256)
+
+
+def provenance_at(source: str, *, name: str, sha256: str) -> Provenance | None:
+    """The same of a model that is known by its source; `name` and the weights' `sha256` may be ""."""
+    folder = trained_folder(source)
     provenance = None if folder is None else read_provenance(folder)
-    if folder is not None and provenance is not None and not speaks_of(provenance, spec.sha256):
+    if folder is not None and provenance is not None and not speaks_of(provenance, sha256):
         raise MedsearchError(
             f"{folder / PROVENANCE}: it is of other weights (sha256 {provenance.weights_sha256[:12]}…) than "
-            f"those of {spec.name} ({spec.sha256[:12]}…): put back the weights that it was written for, or "
+            f"those of {name} ({sha256[:12]}…): put back the weights that it was written for, or "
             "the provenance of these"
         )
     return provenance

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medsearch.adapter_source import adapter_folder
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.provenance import trained_folder
 from medsearch.evaluation.verdicts import Outcome
@@ -122,7 +123,11 @@ class LengthFacts(_Record):
 
 
 class TrainingFacts(_Record):
-    """One model's `training.json`; `training` is what the stage measured, `recipe` what it was given."""
+    """One model's `training.json`; `training` is what the stage measured, `recipe` what it was given.
+
+    `weights_sha256` is that of the `model.safetensors` it speaks of, `adapter_sha256` that of its adapter's
+    `adapter_model.safetensors` ("": not written down, or no adapter).
+    """
 
     format: Literal[1] = FORMAT
     model: str
@@ -135,6 +140,13 @@ class TrainingFacts(_Record):
     guard: tuple[GuardFacts, ...] = ()
     lengths: tuple[LengthFacts, ...] = ()
     exports: tuple[ExportFacts, ...] = ()
+    weights_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    adapter_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+
+    def speaks_of(self, spec: ModelSpec) -> bool:
+        """Whether it is that of this model: of its name, and of its weights as far as both are known."""
+        stated = self.adapter_sha256 if adapter_folder(spec.source) else self.weights_sha256
+        return self.model == spec.name and (not spec.sha256 or not stated or stated == spec.sha256)
 
 
 def write_training_facts(facts: TrainingFacts, folder: Path) -> Path:
@@ -145,38 +157,42 @@ def write_training_facts(facts: TrainingFacts, folder: Path) -> Path:
 
 
 def read_training_facts(folder: Path) -> TrainingFacts | None:
-    """The facts of the model in `folder`, or, of an adapter, in the folder that its own lies in; else `None`.
+    """The facts of the model in `folder`; `None` where there are none.
 
     Raises:
         MedsearchError: the file is damaged or of another medsearch; the message names it and the field.
     """
-    for place in (folder, folder.parent):
-        file = place / TRAINING
-        try:
-            return TrainingFacts.model_validate_json(file.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise MedsearchError(f"{file}: cannot be read: {error.strerror or error}") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise MedsearchError(
-                f"{file}: {f'{where}: ' if where else ''}{first['msg']}; restore it from the training run, "
-                "or delete it and the card will not speak of it"
-            ) from None
-    return None
+    file = folder / TRAINING
+    try:
+        return TrainingFacts.model_validate_json(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise MedsearchError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MedsearchError(
+            f"{file}: {f'{where}: ' if where else ''}{first['msg']}; restore it from the training run, "
+            "or delete it and the card will not speak of it"
+        ) from None
 
 
 def training_facts_of(spec: ModelSpec) -> TrainingFacts | None:
-    """The facts of a model of the registry; `None` where it is not one's own, or has none.
+    """The facts of a model of the registry; `None` where it is not one's own, or has none of these weights.
+
+    Those of an adapter may lie in the folder that its own lies in, as training leaves them.
 
     Raises:
         MedsearchError: as `read_training_facts`.
     """
     folder = trained_folder(spec.source)
-    facts = None if folder is None else read_training_facts(folder)
-    return facts if facts is not None and facts.model == spec.name else None
+    if folder is None:
+        return None
+    facts = read_training_facts(folder)
+    if facts is None and adapter_folder(spec.source):
+        facts = read_training_facts(folder.parent)
+    return facts if facts is not None and facts.speaks_of(spec) else None
 
 
 def _mean(scores: Mapping[str, float]) -> float:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from medsearch.errors import IndexRefusedError, UsageError
+from medsearch.adapter_source import missing_folder
+from medsearch.errors import IndexRefusedError, ModelUnavailableError, UsageError
 from medsearch.index.bm25 import Bm25Encoder
 from medsearch.index.manifest import Manifest, model_differences, read_manifest, rebuild_command
 from medsearch.index.passage_file import passage_of
@@ -141,6 +142,8 @@ class IndexReader:
                 f"(it has {', '.join(sorted(self.manifest.plan.models))}): "
                 f"add them with `medsearch index {self.manifest.plan.corpus} --models {spec.name}`"
             )
+        if reason := missing_folder(spec.source):
+            raise ModelUnavailableError(f"model {spec.name!r}: {reason}")
         differences = list(model_differences(made, spec))
         if differences:
             raise IndexRefusedError(

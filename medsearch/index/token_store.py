@@ -15,6 +15,9 @@ from medsearch.index.manifest import replace_file
 from medsearch.index.vectors import Encoded, chunks_of, texts_in
 from medsearch.types import Vectors
 
+STORED_TYPE = np.float16
+"""Of token vectors in chunk files and in the shard (see `writer`), whatever they were encoded in."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenStore:
@@ -25,7 +28,7 @@ class TokenStore:
     """
 
     folder: Path
-    dtype: DTypeLike = np.float16
+    dtype: DTypeLike = STORED_TYPE
 
     def has(self, chunk: int) -> bool:
         """Whether this chunk is on disk."""

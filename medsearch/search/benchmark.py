@@ -67,7 +67,7 @@ class Bench:
         Raises:
             UsageError: if no query has a relevant document.
         """
-        retriever = assemble(name, lambda spec: self._part(spec, progress))
+        retriever = assemble(name, lambda spec: self.part(spec, progress))
         total = len(judged_queries(self.collection.qrels))
         with progress.stage(f"Searching with {name.name}", total) as advance:
             return evaluate(
@@ -94,7 +94,8 @@ class Bench:
         """What has to be said wherever a score of this retriever is shown."""
         return (NO_PROMPT,) if name.without_prompt else ()
 
-    def _part(self, spec: ModelSpec, progress: Progress) -> PointRetriever:
+    def part(self, spec: ModelSpec, progress: Progress) -> PointRetriever:
+        """The retriever of one model, over its evaluation index, with the queries' vectors kept."""
         key = (spec.name, spec.query_prompt)
         if key not in self._parts:
             self._parts[key] = self._open(spec, progress)

@@ -9,9 +9,13 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from medsearch.corpora.catalogue import CorpusLocation, fingerprint
 from medsearch.corpora.passages import CUTTING
 from medsearch.evaluation.evaluate import DEPTH
+from medsearch.evaluation.fairness import STORED_VECTORS
+from medsearch.index.token_store import STORED_TYPE
 from medsearch.search.fusion import RRF_K
 from medsearch.search.names import RetrieverName
 from medsearch.search.reranking import RERANK_DEPTH
@@ -54,7 +58,8 @@ def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec])
     """Models as they are used, the query prompts that the registry declares for them, fusion and reranking.
 
     `software` is what else vectors may depend on: shown, and no reason to refuse a comparison. `rerank` is
-    there only for a retriever that reranks, so that kept results of others still hold.
+    there only for a retriever that reranks, and `stored_vectors` for one of late interaction, whose index
+    keeps less than the type that it encodes in; so kept results of others still hold.
     """
     dense = any(spec.kind is not ModelKind.SPARSE for spec in name.models)
     runtime = {package: version(package) for package in _RUNTIME} if dense else {}
@@ -66,12 +71,18 @@ def retriever_conditions(name: RetrieverName, registry: Mapping[str, ModelSpec])
         },
         "fusion": {"method": "rrf", "k": RRF_K, "depth": FUSION_DEPTH} if _fuses(name) else None,
         **({"rerank": _rerank(name, name.first)} if name.first else {}),
+        **({STORED_VECTORS: stored} if (stored := _stored(name)) else {}),
         "software": {"cutting": CUTTING, **runtime},
     }
 
 
 def _fuses(name: RetrieverName) -> bool:
     return (name.first or name).hybrid
+
+
+def _stored(name: RetrieverName) -> dict[str, str]:
+    late = (spec.name for spec in name.models if spec.kind is ModelKind.LATE_INTERACTION)
+    return {model: str(np.dtype(STORED_TYPE)) for model in late}
 
 
 def _rerank(name: RetrieverName, first: RetrieverName) -> dict[str, Any]:
@@ -89,12 +100,12 @@ def _rerank(name: RetrieverName, first: RetrieverName) -> dict[str, Any]:
 def same_conditions(kept: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a kept result or card has all these conditions, as JSON gives them back.
 
-    One of a medsearch that did not write down its software is taken to be of the same: to make it again for
-    that alone would be a look at a test set.
+    One of a medsearch that did not write down its software, or the type of its stored vectors, is taken to be
+    of the same: to make it again for that alone would be a look at a test set.
     """
     wanted = json.loads(json.dumps(now))
-    missing = {"software": wanted.get("software")} if "software" not in kept else {}
-    known = {**kept, **missing}
+    later = {field: wanted.get(field) for field in ("software", STORED_VECTORS)}
+    known = {**later, **kept}
     return all(key in known and known[key] == value for key, value in wanted.items())
 
 

@@ -17,6 +17,8 @@ from medsearch.corpora.passages import (
 )
 from medsearch.corpora.rejects import Rejects
 from medsearch.encoders.registry import find_model, load_encoder
+from medsearch.encoders.token_folder import pooling_factor
+from medsearch.encoders.token_pooling import check_pooling
 from medsearch.encoders.token_vectors import load_token_encoder
 from medsearch.encoders.tokens import token_counter
 from medsearch.index.assemble import Source
@@ -24,6 +26,7 @@ from medsearch.index.bm25 import Bm25Encoder
 from medsearch.index.build import CutReport, Material, build_index
 from medsearch.index.manifest import Manifest, Plan
 from medsearch.protocols import Encoder, Progress, TokenEncoder
+from medsearch.search.cut_passages import CutCounter, counting_cut
 from medsearch.settings import Settings
 from medsearch.types import WHOLE_DOCUMENTS, ModelKind, ModelSpec, Passage, PassageSettings
 
@@ -70,10 +73,17 @@ def index_corpus(
     folder.mkdir(parents=True, exist_ok=True)
     cutter = _Cutter(request, folder / REJECTS, registry)
 
+    counters: list[CutCounter] = []
+
     def encoder(name: str) -> Encoder | TokenEncoder:
         spec = plan.models[name]
-        load = load_token_encoder if spec.kind is ModelKind.LATE_INTERACTION else load_encoder
-        return load(spec, cache=settings.cache)
+        if spec.kind is not ModelKind.LATE_INTERACTION:
+            return load_encoder(spec, cache=settings.cache)
+        check_pooling(spec.name, pooling_factor(spec))  # now, not after hours of cutting
+        late = load_token_encoder(spec, cache=settings.cache)
+        counting = None if request.passages == WHOLE_DOCUMENTS else counting_cut(late)
+        counters.extend([counting] if counting else [])
+        return counting or late
 
     material = Material(
         passages=cutter.passages,
@@ -83,7 +93,10 @@ def index_corpus(
         encoder=encoder,
         source=Source(str(location.path.absolute()), quick_stamp(location)),
     )
-    return build_index(folder, plan, material, progress, rebuild=request.rebuild)
+    manifest = build_index(folder, plan, material, progress, rebuild=request.rebuild)
+    for counter in counters:
+        counter.tell(progress)
+    return manifest
 
 
 def _check_bm25(models: Sequence[ModelSpec]) -> None:

@@ -71,8 +71,8 @@ class RerankRetriever:
         )
         if {point.number: point.doc_id for point in found} != wanted:
             raise IndexRefusedError(
-                f"{self.late.reader.folder} does not hold the passages that are to be reranked: make it again"
-                " from the same corpus, with --rebuild"
+                f"{self.late.reader.folder} does not hold the passages that are to be reranked: delete"
+                " that folder and run the same command again, which makes it from the same corpus"
             )
         lowest = min((point.score for point in found), default=0.0)
         behind = [point._replace(score=lowest - place) for place, point in enumerate(tail, start=1)]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.keep import add_cost, keep, kept_evaluation, result_stem, set_marks, single
-from medsearch.evaluation.provenance import OF_MODELS, provenance_of
+from medsearch.evaluation.lineage import provenances_of, summary_of
+from medsearch.evaluation.provenance import OF_MODELS
 from medsearch.evaluation.results import TaskResult, read_result_file, results_of
 from medsearch.protocols import Progress
 from medsearch.search.benchmark import Bench
@@ -103,10 +104,11 @@ class OneResult:
     def _provenance(self) -> dict[str, Any]:
         """Of its trained model, as it is now: another may be trained into the folder later.
 
-        Of a reranker, whose models may both be trained, also of each by its name.
+        With that of its base, where it is one's own too. Of a reranker, whose models may both be trained,
+        also of each by its name.
         """
-        found = {spec.name: provenance_of(spec) for spec in self.name.models}
-        of_each = {name: one.summary() for name, one in found.items() if one is not None}
+        found = {spec.name: summary_of(provenances_of(asdict(spec))) for spec in self.name.models}
+        of_each = {name: summary for name, summary in found.items() if summary}
         first = next(iter(of_each.values()), {})
         return {**first, OF_MODELS: of_each} if of_each and self.name.first else first
 

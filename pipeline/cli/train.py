@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from medsearch.cli.terminal import TerminalProgress, show_json, show_table
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
 from medsearch.protocols import Progress
 from medsearch.workbench.suites import load_suite
-from pipeline.evaluated import EvaluateRequest, evaluate_made
+from pipeline.evaluated import Evaluated, EvaluateRequest, evaluate_made
 from pipeline.settings import PipelineSettings
 from pipeline.train import Made, TrainRequest, train_run
 from pipeline.training.processes import is_first
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evaluate", metavar="SUITE",
         help="then score it beside its base on this suite and write its card; on a suite to report on this "
-        "is a look at test sets, and counted",
+        "is a look at test sets, and counted; exit code 1 where the training data leaks into it",
     )  # fmt: skip
     parser.add_argument(
         "--results",
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, and say what came of it."""
+    """Train, and say what came of it; 1 where the training data leaks into the suite."""
     suite = load_suite(arguments.evaluate) if arguments.evaluate else None
     if arguments.results is not None and suite is None:
         raise UsageError("--results goes with --evaluate SUITE")
@@ -62,13 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
     )
     progress: Progress = TerminalProgress() if is_first() else Unheard()
     made = train_run(request, settings, progress)
-    if is_first():
-        _show(made, as_json=arguments.json)
-        if suite is not None and made.model is not None:
-            results = arguments.results or Path("results") / suite.name
-            asked = EvaluateRequest(made.model, made.files, arguments.evaluate, results)
-            progress.say(f"card: {evaluate_made(asked, settings.search, progress)}")
-    return 0
+    if not is_first():
+        return 0
+    if not arguments.json:
+        _show(made)
+    evaluated = None
+    if suite is not None and made.model is not None:
+        results = arguments.results or Path("results") / suite.name
+        asked = EvaluateRequest(made.model, made.files, arguments.evaluate, results)
+        evaluated = evaluate_made(asked, settings.search, progress)
+        progress.say(f"card: {evaluated.card}")
+    if arguments.json:
+        show_json(_record(made, evaluated))
+    return 1 if evaluated is not None and evaluated.leaks else 0
 
 
 def named(recipe: TrainRecipe, name: str | None) -> TrainRecipe:
@@ -85,13 +92,14 @@ def named(recipe: TrainRecipe, name: str | None) -> TrainRecipe:
     return renamed(recipe, name)
 
 
-def _show(made: Made, *, as_json: bool) -> None:
+def _record(made: Made, evaluated: Evaluated | None) -> dict[str, Any]:
+    record = {"run": made.folder.name, "folder": str(made.folder.path), "model": str(made.model)}
+    judged = {} if evaluated is None else {"card": str(evaluated.card), "leaks": evaluated.leaks}
+    return {**record, **made.trained.facts, **judged}
+
+
+def _show(made: Made) -> None:
     facts = made.trained.facts
-    if as_json:
-        show_json(
-            {"run": made.folder.name, "folder": str(made.folder.path), "model": str(made.model), **facts}
-        )
-        return
     shown = (
         "steps",
         "rows",

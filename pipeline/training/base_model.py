@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.registry import find_model, load_registry
-from medsearch.encoders.verify import verify_weights
-from medsearch.encoders.weights import locate_weights
 from medsearch.errors import MedsearchError, UsageError
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
@@ -37,7 +36,7 @@ def dense_base(recipe: TrainRecipe, settings: Settings) -> SentenceTransformer:
     """The base as sentence-transformers has it, with the lengths, prompts and dropout of the recipe.
 
     Raises:
-        ModelUnavailableError: the weights are missing or not the pinned ones.
+        ModelUnavailableError: the weights are missing or not the pinned ones, or an adapter cannot be merged.
         UsageError: a length is above what the base reads.
     """
     from sentence_transformers import SentenceTransformer
@@ -48,8 +47,7 @@ def dense_base(recipe: TrainRecipe, settings: Settings) -> SentenceTransformer:
     spec = base_spec(recipe, settings)
     tokens = recipe.max_tokens or spec.max_tokens
     check_lengths(recipe, spec)
-    folder = locate_weights(spec)
-    verify_weights(spec, folder, cache=settings.cache)
+    folder = ready_weights(spec, cache=settings.cache)
     with silent():
         transformer = Transformer(str(folder), max_seq_length=tokens)
         pooling = Pooling(spec.dim, pooling_mode=spec.pooling.value)

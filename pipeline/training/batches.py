@@ -20,11 +20,8 @@ from medsearch.errors import MedsearchError
 from medsearch.types import Vectors
 from pipeline.training.filling import Filled, Texts, fill, texts_of
 from pipeline.training.job import TrainingExample, TrainingSource
-from pipeline.training.together import by_document
-from pipeline.training.topics import fill_by_topic
-
-_WINDOW = 24
-"""Batches' worth of shuffled rows that are sorted by length together: more save little more padding."""
+from pipeline.training.topics import Topics, fill_by_topic
+from pipeline.training.turns import Arrangement, Turns
 
 _NO_TOPICS: Mapping[int, Vectors] = MappingProxyType({})
 
@@ -89,6 +86,10 @@ class BatchPlan:
     rules: BatchRules
     left_out: Mapping[str, int]
 
+    def rows_seen(self, source: int) -> int:
+        """How many rows of the source of this number are in some batch."""
+        return len({row for batch in self.batches if batch.source == source for row in batch.rows})
+
     def of_device(self) -> Iterator[list[tuple[int, int]]]:
         """(row, negatives) for each batch and, within it, each device in turn."""
         for batch in self.batches:
@@ -105,8 +106,10 @@ def plan_batches(
 ) -> BatchPlan:
     """The batches of a training.
 
-    Sources are drawn by weight, step by step; each goes through its rows in passes, shuffled anew. A row that
-    a pass could not place, because its texts were in the batch already, comes first in the next.
+    Sources are drawn by weight, step by step; each goes through its rows in passes, shuffled anew. Rows that
+    a pass could not place, because their texts were in the batch already, come first in the next, those used
+    least before the others. So every row is used within k + 1 passes, where k rows ask the same at most and
+    no other text comes twice.
 
     Args:
         sources: what is drawn from.
@@ -154,50 +157,41 @@ class _Stream:
 
     def batches(self) -> Iterator[Batch]:
         chance = np.random.default_rng([self._rules.seed, 1, self._source.number])
-        waiting: dict[int, list[int]] = {level: [] for level in self._groups}
+        arrangement = Arrangement(
+            self._rows, self._source.lengths, self._rules.rows, self._grouping is Grouping.DOCUMENT,
+            self._grouping is Grouping.LENGTH,
+        )  # fmt: skip
+        turns = {level: Turns(rows, arrangement) for level, rows in self._groups.items()}
         texts = {level: texts_of(self._rows, rows, level) for level, rows in self._groups.items()}
         while True:
             made: list[Batch] = []
-            small: list[Batch] = []
-            for level, rows in self._groups.items():
-                filled = self._filled(self._order(rows, waiting[level], chance), texts[level])
-                made += [self._batch(batch, level) for batch in filled.full]
-                small += [self._batch(batch, level) for batch in filled.begun]
-                waiting[level] = filled.left
-            made = made or [self._largest(small)]
+            for level, turn in turns.items():
+                filled = self._filled(turn.order(chance), turn, texts[level])
+                batches = filled.full or self._largest(filled.begun)
+                turn.used(batches)
+                made += [self._batch(batch, level) for batch in batches]
+            if not made:
+                raise MedsearchError(
+                    f"{self._source.examples.name} has no two rows that could be in one batch: their texts "
+                    "are the same; take the source out"
+                )
             yield from (made[place] for place in chance.permutation(len(made)))
 
     def _batch(self, rows: list[int], level: int) -> Batch:
         return Batch(self._source.number, tuple(self._source.first + row for row in rows), level)
 
-    def _largest(self, small: list[Batch]) -> Batch:
-        """Where no batch can be filled, the one that got most rows, the same number for each device."""
-        largest = max(small, key=lambda batch: len(batch.rows))
-        rows = len(largest.rows) // self._rules.devices * self._rules.devices
-        if rows < 2 * self._rules.devices:
-            raise MedsearchError(
-                f"{self._source.examples.name} has no two rows that could be in one batch: their texts are "
-                "the same; take the source out"
-            )
-        return Batch(self._source.number, largest.rows[:rows], largest.negatives)
+    def _largest(self, begun: list[list[int]]) -> list[list[int]]:
+        """Where no batch can be filled, the one that got most rows, as many for each device; or none."""
+        largest = max(begun, key=len)
+        rows = len(largest) // self._rules.devices * self._rules.devices
+        return [largest[:rows]] if rows >= 2 * self._rules.devices else []
 
-    def _order(self, rows: list[int], waiting: list[int], chance: np.random.Generator) -> list[int]:
-        before = set(waiting)
-        rest = [row for row in rows if row not in before]
-        order = waiting + [rest[place] for place in chance.permutation(len(rest))]
-        if self._grouping is Grouping.DOCUMENT:
-            return by_document(order, self._rows, self._rules.rows)
-        if self._grouping is not Grouping.LENGTH:
-            return order
-        window = _WINDOW * self._rules.rows
-        parts = (order[start : start + window] for start in range(0, len(order), window))
-        return [row for part in parts for row in sorted(part, key=self._source.lengths.__getitem__)]
-
-    def _filled(self, order: list[int], texts: Texts) -> Filled:
+    def _filled(self, order: list[int], turn: Turns, texts: Texts) -> Filled:
         if self._grouping is not Grouping.TOPIC:
             return fill(order, texts, self._rules.rows)
         assert self._source.topics is not None, "who plans by topic gives vectors"
-        return fill_by_topic(order, texts, self._rules.rows, self._source.topics, self._rules.topic_window)
+        topics = Topics(self._source.topics, self._rules.topic_window, turn.waiting)
+        return fill_by_topic(order, texts, self._rules.rows, topics)
 
 
 def _groups(rows: Sequence[TrainingExample], rules: BatchRules) -> tuple[dict[int, list[int]], int]:

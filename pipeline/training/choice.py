@@ -22,7 +22,7 @@ def rule_of(table: SelectTable) -> str:
     if not table.guard:
         return f"{best}; {ties}"
     return (
-        f"{best} among candidates that lose no more than {100 * table.guard_tolerance:g} points of mean "
+        f"{best} among candidates that lose no more than {table.guard_tolerance:g} of mean "
         f"nDCG@10 on the guard set outside medicine (where all lose more, the one that loses least); {ties}"
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from medsearch.workbench.ledger.contamination import ContaminationRequest, Ledge
 from pipeline.journal import digest
 from pipeline.training.clean_record import UNREADABLE, CleanRecord, keep_records, read_records
 from pipeline.training.clean_suites import CheckedSuite, checked_suites
+from pipeline.training.source_names import bare
 
 _WORK = "work"
-_ENDINGS = (".jsonl.gz", ".jsonl", ".json.gz", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CleanFile:
 def clean_sources(
     files: Mapping[Path, str], request: CleanRequest, settings: Settings, progress: Progress
 ) -> dict[Path, CleanFile]:
-    """For each file (with the name of its source) the one to train on, `folder`/NAME.jsonl.
+    """For each file (with the name of its source, each its own) the one to train on, `folder`/NAME.jsonl.
 
     A file that was cleaned before is not read again unless it, a suite or a corpus of one has changed. With
     no suite nothing is done, and the original files are to be used.
@@ -58,7 +58,7 @@ def clean_sources(
         progress.say("the training data is not searched for leaks (the recipe says clean_of = [])")
         return {}
     suites = checked_suites(request.suites, settings)
-    named = dict(zip(files, _names(files.values()), strict=True))
+    named = {file: bare(name) for file, name in files.items()}
     records = read_records(request.folder)
     hashes = {file: digest(file) for file in files}
     known = [(suite.suite.name, suite.key) for suite in suites]
@@ -135,8 +135,8 @@ class _Cleaning:
             if ledger.leaks:
                 names = ", ".join(tally.file.path.name for tally in ledger.train if tally.leaking)
                 raise MedsearchError(
-                    f"{names}: {ledger.leaks:,} leaks into {suite.suite.name} are left after cleaning: this "
-                    "is a fault of medsearch, please report it"
+                    f"{names}: leaks into {suite.suite.name} are left after cleaning ({ledger.leaks:,}): "
+                    "this is a fault of medsearch, please report it"
                 )
 
 
@@ -145,21 +145,10 @@ def _by_benchmark(ledger: Ledger, file: Path) -> Counter[str]:
     return Counter(f"leaks into {pair.owner.task}" for pair in ledger.pairs if pair.file == file)
 
 
-def _names(sources: Iterable[str]) -> list[str]:
-    """A file name for each source, without its ending; a name that comes again gets a number."""
-    seen: Counter[str] = Counter()
-    names = []
-    for source in sources:
-        bare = next((source.removesuffix(end) for end in _ENDINGS if source.endswith(end)), source)
-        seen[bare] += 1
-        names.append(bare if seen[bare] == 1 else f"{bare}-{seen[bare]}")
-    return names
-
-
 def _refuse_bad_rows(records: Mapping[Path, CleanRecord]) -> None:
     for file, record in records.items():
         if bad := record.found.get(UNREADABLE, 0):
             raise MedsearchError(
-                f"{file}: {bad:,} rows cannot be read, so they cannot be checked for leaks; without --strict "
-                "they are left out"
+                f"{file} has rows that cannot be read ({bad:,}), and so not be checked for leaks; without "
+                "--strict they are left out"
             )

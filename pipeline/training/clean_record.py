@@ -42,7 +42,7 @@ class CleanRecord(Row):
         leaking, bad = self.found.get(ROWS_WITH_LEAKS, 0), self.found.get(UNREADABLE, 0)
         names = " and ".join(name for name, _ in self.suites)
         lost = f"; {bad:,} that cannot be read, too" if bad else ""
-        return f"{leaking:,} rows with a leak into {names} left out{lost}"
+        return f"{leaking:,} row{'' if leaking == 1 else 's'} with a leak into {names} left out{lost}"
 
 
 def read_records(folder: Path) -> dict[str, CleanRecord]:

@@ -16,11 +16,10 @@ _OPEN = 32
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Full batches, batches that are not, and all rows that are in no full one."""
+    """Full batches, and batches that are not."""
 
     full: list[list[int]]
     begun: list[list[int]]
-    left: list[int]
 
 
 def texts_of(rows: Sequence[TrainingExample], chosen: Sequence[int], negatives: int) -> Texts:
@@ -39,10 +38,9 @@ def texts_of(rows: Sequence[TrainingExample], chosen: Sequence[int], negatives: 
 
 
 def fill(order: Sequence[int], texts: Texts, size: int) -> Filled:
-    """Rows shared out into batches of `size`, in their order."""
+    """Rows shared out into batches of `size`, in their order; some may find no place."""
     full: list[list[int]] = []
     begun: list[tuple[list[int], set[str]]] = []
-    left: list[int] = []
     for row in order:
         own = texts[row]
         for place, (batch, held) in enumerate(begun):
@@ -56,6 +54,4 @@ def fill(order: Sequence[int], texts: Texts, size: int) -> Filled:
         else:
             if len(begun) < _OPEN:
                 begun.append(([row], set(own)))
-            else:
-                left.append(row)
-    return Filled(full, [batch for batch, _ in begun], [row for batch, _ in begun for row in batch] + left)
+    return Filled(full, [batch for batch, _ in begun])

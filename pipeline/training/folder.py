@@ -74,6 +74,11 @@ class TrainingFolder:
         return self.path / "selection.json"
 
     @property
+    def tried(self) -> Path:
+        """Every candidate that any run beside this one compared: JSONL, shared, and never taken away."""
+        return self.path.parent / "candidates.jsonl"
+
+    @property
     def model(self) -> Path:
         """The finished model's folder."""
         return self.path / "model"

@@ -17,8 +17,8 @@ Row = Mapping[str, Any]
 class History:
     """The rows of `history.jsonl`.
 
-    Of a step: `step`, `loss`, `learning_rate`, `seconds`, `padding_share`. Of a point of the dev curve:
-    `step`, `dev` (nDCG@10 by task) and their `mean`.
+    Of a step: `step`, `loss`, `learning_rate`, `seconds`, `padding_share`, and `memory_mib`, the most that
+    its process had held. Of a point of the dev curve: `step`, `dev` (nDCG@10 by task) and their `mean`.
     """
 
     file: Path

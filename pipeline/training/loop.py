@@ -6,7 +6,6 @@ What is trained (dense or late interaction) comes as a `Learner`; everything els
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.tokens import token_counter
 from medsearch.index.manifest import replace_file
+from medsearch.protocols import Progress
 from pipeline.training.batches import BatchPlan, BatchRules, plan_batches
 from pipeline.training.checkpoints import clear_away, complete_checkpoints, last_of, step_of
 from pipeline.training.history import History
 from pipeline.training.job import Trained, TrainingExample, TrainingJob
+from pipeline.training.memory import peak_memory
 from pipeline.training.padding import Chunks, TokenLengths, padding_share
 from pipeline.training.precision import chosen_precision, device_name
 from pipeline.training.processes import first_says, is_first, world_size
@@ -71,12 +72,15 @@ def train_model(job: TrainingJob, learner: Learner) -> Trained:
     plan, lengths = planned(job, learner.questions)
     with silent():
         arguments = training_arguments(learner.arguments, recipe, folder.checkpoints, steps=len(plan.batches))
+        keep_to_one_device(arguments, job.progress)
         last = first_says(lambda: _prepared(job))
         watch = Watch(job, learner, plan, lengths)
         trainer = resumable(learner, arguments, plan, job.sources, watch)
         with job.progress.stage(f"training {recipe.name}", len(plan.batches)) as advance:
             watch.begin(0 if last is None else step_of(last), advance)
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    done = trainer.state.global_step
+    assert done == len(plan.batches), f"{done:,} of {len(plan.batches):,} planned batches were trained on"
     facts = _facts(job, learner, plan, lengths)
     if is_first():
         replace_file(folder.finished, json.dumps(facts, indent=1, ensure_ascii=False).encode() + b"\n")
@@ -111,7 +115,7 @@ def planned(job: TrainingJob, questions: QuestionVectors | None = None) -> tuple
     for name, count in plan.left_out.items():
         if count:
             job.progress.say(
-                f"{name}: {count:,} rows have fewer negatives than any batch needs and are not used"
+                f"{name}: rows with fewer negatives than any batch needs are not used: {count:,}"
             )
     _say_negatives(job, plan)
     return plan, lengths
@@ -124,8 +128,8 @@ def _say_negatives(job: TrainingJob, plan: BatchPlan) -> None:
         if used and min(used) < asked:
             told = " or ".join(str(count) for count in sorted(used))
             job.progress.say(
-                f"{source.name}: {asked} negatives a row are asked for, and there are {told} in some "
-                "batches: these rows learn from the others in their batch"
+                f"{source.name}: loss.negatives is {asked}, but in some batches it is {told}: rows there "
+                "have no more, and learn from the others in their batch"
             )
 
 
@@ -175,6 +179,20 @@ def training_arguments(kind: type[Any], recipe: TrainRecipe, checkpoints: Path, 
     )
 
 
+def keep_to_one_device(arguments: Any, progress: Progress) -> None:
+    """Train on one GPU where torchrun did not start a process for each.
+
+    The library would spread each batch over all of them (`nn.DataParallel`): other batches than planned.
+    """
+    found = arguments.n_gpu
+    if found > 1:
+        arguments._n_gpu = 1
+        progress.say(
+            f"training on one of {found} GPUs; for all of them: `torchrun --nproc-per-node {found} -m "
+            "pipeline train …` (batch is for each)"
+        )
+
+
 def _prepared(job: TrainingJob) -> Path | None:
     """The checkpoint to go on from, after what a kill left half-done is taken away."""
     clear_away(job.folder.checkpoints, keep=job.recipe.train.keep_checkpoints)
@@ -194,26 +212,33 @@ def _facts(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLe
         "rows": trained,
         "seconds": round(seconds, 1),
         "rows_a_second": round(trained / seconds, 2) if seconds else 0.0,
-        "peak_memory_mib": _peak_memory(),
+        "peak_memory_mib": max([peak_memory(), *(row.get("memory_mib", 0) for row in rows)]),
         "device": device_name(),
         "devices": plan.rules.devices,
         "precision": chosen_precision(job.recipe.train.precision).value,
         "trainable_parameters": sum(p.numel() for p in learner.model.parameters() if p.requires_grad),
         "loss_first": _mean([row["loss"] for row in rows[:tenth]]),
         "loss_last": _mean([row["loss"] for row in rows[-tenth:]]),
-        "padding_share": round(padding_share(plan, lengths, learner.chunks), 4),
-        "padding_share_ungrouped": round(
-            padding_share(_ungrouped(job, plan.rules, lengths), lengths, Chunks(learner.chunks.rows, False)),
-            4,
-        ),
+        **_padding(job, learner, plan, lengths),
         "sources": [
             {"name": source.name, "sha256": source.sha256, "weight": source.weight, **source.counts}
-            | {"left_out": plan.left_out[source.name]}
+            | {"rows_seen": plan.rows_seen(number), "left_out": plan.left_out[source.name]}
             | {"batches": sum(batch.source == number for batch in plan.batches)}
             | {"grouping": plan.rules.grouping(source).value}
             for number, source in enumerate(job.sources)
         ],
     } | _same_questions(job, learner, plan)
+
+
+def _padding(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLengths) -> dict[str, float]:
+    """As trained; without the grouping by length alone; and as a plain trainer pads, a column at a time."""
+    loose = _ungrouped(job, plan.rules, lengths)
+    shares = {
+        "padding_share": padding_share(plan, lengths, learner.chunks),
+        "padding_share_without_grouping": padding_share(loose, lengths, learner.chunks),
+        "padding_share_ungrouped": padding_share(loose, lengths, Chunks(learner.chunks.rows, False)),
+    }
+    return {name: round(share, 4) for name, share in shares.items()}
 
 
 def _same_questions(job: TrainingJob, learner: Learner, plan: BatchPlan) -> dict[str, float]:
@@ -230,15 +255,3 @@ def _ungrouped(job: TrainingJob, rules: BatchRules, lengths: TokenLengths) -> Ba
 
 def _mean(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 5) if values else 0.0
-
-
-def _peak_memory() -> int:
-    """The most memory that this process has held, in MiB: the GPU's where there is one."""
-    import resource
-
-    import torch
-
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated() / 2**20)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(held / (2**20 if sys.platform == "darwin" else 2**10))

@@ -52,7 +52,8 @@ def dense_loss(
     assert dim is not None, "a model built from a registry's entry says its dimensions"
     gather = devices > 1
     same = SameQuestion(recipe.loss.same_question, gather=gather) if recipe.loss.same_question < 1 else None
-    ranking = parts.Ranking(recipe.loss.temperature, rows, gather, dim, tuple(terms), same)
+    lengths = max(1, len(recipe.loss.matryoshka))
+    ranking = parts.Ranking(recipe.loss.temperature, rows, gather, dim, tuple(terms), same, lengths)
     cached = recipe.loss.kind is LossKind.CACHED_RANKING
     loss = parts.CachedRanking(model, ranking) if cached else parts.PlainRanking(model, ranking)
     return parts.Objective(loss, recipe.loss.matryoshka, near)

@@ -38,7 +38,8 @@ class Term(Protocol):
 class Ranking:
     """The contrastive loss's settings, and what is added to it where vectors have all `dim` dimensions.
 
-    `same` says which texts of a batch are no negatives of which query.
+    `same` says which texts of a batch are no negatives of which query; `lengths` is how many of a vector are
+    trained.
     """
 
     temperature: float
@@ -47,6 +48,7 @@ class Ranking:
     dim: int
     terms: tuple[Term, ...] = ()
     same: SameQuestion | None = None
+    lengths: int = 1
 
     @property
     def similarity(self) -> Callable[[Tensor, Tensor], Tensor]:
@@ -54,9 +56,13 @@ class Ranking:
         return cos_sim if self.same is None else self.same
 
     def added(self, queries: Tensor, documents: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
-        """Each term's value; nothing for vectors that Matryoshka has cut."""
+        """Each term's value; nothing for vectors that Matryoshka has cut.
+
+        The mean over lengths divides all by their number: the terms, which only whole vectors have, are
+        multiplied by it before.
+        """
         if queries.shape[-1] == self.dim:
-            yield from (term(queries, documents, labels) for term in self.terms)
+            yield from (self.lengths * term(queries, documents, labels) for term in self.terms)
 
 
 class CachedRanking(CachedMultipleNegativesRankingLoss):
@@ -125,7 +131,7 @@ class PlainRanking(MultipleNegativesRankingLoss):
 
 
 class Objective(nn.Module):
-    """The whole loss: ranking at every Matryoshka length, and what holds the model near its base."""
+    """The whole loss: ranking, the mean over Matryoshka's lengths, and what holds the model near its base."""
 
     def __init__(
         self, ranking: CachedRanking | PlainRanking, lengths: Sequence[int], near: NearBase | None
@@ -133,7 +139,9 @@ class Objective(nn.Module):
         super().__init__()
         self.model = ranking.model
         self.ranking: nn.Module = (
-            MatryoshkaLoss(ranking.model, ranking, list(lengths)) if lengths else ranking
+            MatryoshkaLoss(ranking.model, ranking, list(lengths), [1 / len(lengths)] * len(lengths))
+            if lengths
+            else ranking
         )
         self.near = near
         self._same = ranking.ranking.same

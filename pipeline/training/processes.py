@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
+
+PATIENCE = timedelta(hours=12)
+"""How long processes wait for the first one, which may clean data or score candidates for hours; torch's own
+ten minutes (NCCL) or thirty (gloo) would end the training."""
 
 Said = TypeVar("Said")
 
@@ -30,7 +35,7 @@ def meet() -> None:
         import torch
         from accelerate import PartialState
 
-        PartialState(cpu=not torch.cuda.is_available())
+        PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def first_says(decide: Callable[[], Said]) -> Said:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from medsearch.encoders.adapter_files import WEIGHTS
-from medsearch.encoders.registry import load_registry
+from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.verify import pinned_revision
 from medsearch.errors import MedsearchError
-from medsearch.evaluation.provenance import read_provenance, write_provenance
+from medsearch.evaluation.lineage import nearest, provenances_of
+from medsearch.evaluation.provenance import Provenance, read_provenance, write_provenance
 from medsearch.evaluation.training_facts import (
     ExportFacts,
     LengthFacts,
@@ -20,6 +21,7 @@ from medsearch.evaluation.training_facts import (
 from medsearch.types import ModelKind
 from medsearch.workbench.cards.first_card import FirstCard, first_card
 from pipeline.journal import digest
+from pipeline.training.adapter_entry import has_adapter, write_adapter_entry
 from pipeline.training.candidates import ADAPTER, WEIGHTS_FILE
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.late_export import late_export_facts, write_late_export
@@ -59,19 +61,26 @@ def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
         spec = replace(spec, revision=pinned_revision(spec.revision, draft))
     facts = training_facts(job, trained, selected, exports, lengths)
     sha256 = digest(draft / WEIGHTS_FILE)
-    provenance = provenance_record(job, selected, weights_sha256=sha256)
-    write_provenance(provenance, draft)
-    if (draft / ADAPTER / WEIGHTS).is_file():
-        # The adapter's folder is shipped alone, so it says itself what it was chosen on.
-        of_adapter = digest(draft / ADAPTER / WEIGHTS)
-        write_provenance(provenance.model_copy(update={"weights_sha256": of_adapter}), draft / ADAPTER)
+    registry = load_registry(job.settings.models, cache=job.settings.cache)
+    of_base = nearest(provenances_of(asdict(find_model(job.recipe.base, registry))))
+    record = provenance_record(job, selected, weights_sha256=sha256)
+    provenance = record.model_copy(update={"of_base": of_base})
+    _write_provenances(provenance, draft)
+    write_adapter_entry(spec, job.recipe.base, draft, job.folder.model)
     write_training_facts(facts, draft)
     source = f"path:{job.folder.model.absolute()}"
     (draft / REGISTRY).write_text(entry_text(spec, source, sha256=sha256), encoding="utf-8")
-    registry = load_registry(job.settings.models, cache=job.settings.cache)
     card = FirstCard(replace(spec, source=source, sha256=sha256), provenance, facts, registry)
     (draft / CARD).write_text(first_card(card), encoding="utf-8")
     return _switch_in(draft, job.folder.model)
+
+
+def _write_provenances(provenance: Provenance, draft: Path) -> None:
+    """The model's, and its adapter's, whose folder is shipped alone and says itself what it was chosen on."""
+    write_provenance(provenance, draft)
+    if (draft / ADAPTER / WEIGHTS).is_file():
+        of_adapter = digest(draft / ADAPTER / WEIGHTS)
+        write_provenance(provenance.model_copy(update={"weights_sha256": of_adapter}), draft / ADAPTER)
 
 
 def _is_published(job: TrainingJob, trained: Trained, selected: Selected) -> bool:
@@ -80,8 +89,11 @@ def _is_published(job: TrainingJob, trained: Trained, selected: Selected) -> boo
         facts, provenance = read_training_facts(job.folder.model), read_provenance(job.folder.model)
     except MedsearchError:
         return False
+    entry = job.folder.model / ADAPTER / REGISTRY
+    whole = entry.is_file() or not has_adapter(job.recipe.kind, job.folder.model)
     return (
-        facts is not None
+        whole
+        and facts is not None
         and provenance is not None
         and provenance.weights_sha256 == digest(selected.folder / WEIGHTS_FILE)
         and facts.recipe == job.recipe.model_dump(mode="json")

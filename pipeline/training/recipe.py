@@ -113,7 +113,8 @@ class LossTable(Table):
 
     `same_question` is a cosine of the base: where that of two queries is above it, neither's texts are
     negatives of the other (1.0: off). `matryoshka` are the lengths (most first) that a vector may be cut to.
-    `stay_near_base` weighs the mean squared distance between the batch's vectors and those of the base.
+    `stay_near_base` weighs the mean squared distance between the batch's vectors and those of the base. It
+    and `distill.weight` stand beside the mean of the ranking loss over those lengths, however many.
     """
 
     kind: LossKind = LossKind.CACHED_RANKING
@@ -169,7 +170,7 @@ class SelectTable(Table):
     ones, the top `distractors` for each query of every search in `distractors_from`, and `random_documents`
     more. The base's search needs its vectors of whole corpora, which may take hours to make. With `guard`,
     candidates that lose more than `guard_tolerance` nDCG@10 outside medicine are not taken. `tried_before` is
-    how many candidates earlier runs of this model were compared on the same suite.
+    how many candidates were compared on the same suite elsewhere; those compared here count by themselves.
     """
 
     suite: str = "medical-dev"

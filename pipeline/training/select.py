@@ -14,11 +14,13 @@ from medsearch.errors import MedsearchError
 from medsearch.evaluation.training_facts import CandidateFacts, GuardFacts, SelectionFacts
 from medsearch.index.manifest import replace_file
 from medsearch.types import ModelSpec
+from medsearch.workbench.suites import load_suite
 from pipeline.training.candidates import Candidate, CandidateMaker, candidates_of, open_maker
 from pipeline.training.choice import choose, guard_verdicts, rule_of
 from pipeline.training.guard import Guard, guard_set
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.scoring import Panel, Scores, score_model
+from pipeline.training.tried import TriedCandidate, TriedLedger, recipe_key
 
 BASE = "base"
 RULES = 1
@@ -47,7 +49,8 @@ def select(job: TrainingJob, trained: Trained) -> Selected:
     """Score every candidate and the base on the dev panel and the guard set, and take one by the rule.
 
     Scores are kept as they are made, in `candidates/` of the run's folder, and made again only for other
-    weights, another panel or another guard set. `selection.json` has all of them.
+    weights, another panel or another guard set. `selection.json` has all of them, and the ledger of all runs
+    has each from the moment that it is scored.
 
     Raises:
         MedsearchError: the panel is empty, or a checkpoint cannot be read.
@@ -62,11 +65,23 @@ def select(job: TrainingJob, trained: Trained) -> Selected:
     facts = _facts(job, guard, base, scored)
     taken = next(each for each in scored if each.name == facts.chosen)
     verdicts = guard_verdicts(base, scored[taken]) if guard.tasks else ()
-    _keep(job, facts, verdicts)
+    spec_of_base = chooser.maker.base
+    compared = candidates_compared(job, spec_of_base.family or spec_of_base.name)
+    _keep(job, facts, verdicts, compared)
     _say(job, facts)
     folder = job.folder.path / _FOLDER / _WEIGHTS
     spec = chooser.maker.write(taken, folder)
-    return Selected(taken, folder, spec, chooser.maker.base, facts, verdicts)
+    return Selected(taken, folder, spec, spec_of_base, facts, verdicts)
+
+
+def candidates_compared(job: TrainingJob, family: str) -> int:
+    """How many candidates of a family were compared on the recipe's suite: in all runs here, and elsewhere.
+
+    Raises:
+        MedsearchError: the ledger is damaged.
+    """
+    table = job.recipe.select
+    return table.tried_before + TriedLedger(job.folder.tried).count(family, load_suite(table.suite).name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,20 @@ class _Chooser:
             spec = self.maker.write(candidate, self.job.folder.path / _FOLDER / _WEIGHTS)
             return replace(spec, name=candidate.name)
 
-        return self._kept(candidate.name, self.maker.key(candidate), written)
+        scores = self._kept(candidate.name, self.maker.key(candidate), written)
+        TriedLedger(self.job.folder.tried).add(self._tried(candidate, scores))
+        return scores
+
+    def _tried(self, candidate: Candidate, scores: Scores) -> TriedCandidate:
+        means = _candidate(candidate.name, candidate.base_share, scores)
+        return TriedCandidate(
+            model=self.job.recipe.name,
+            family=self.maker.base.family or self.maker.base.name,
+            recipe=recipe_key(self.job),
+            candidate=candidate.name,
+            suite=load_suite(self.job.recipe.select.suite).name,
+            mean=round(means.dev_mean, 6),
+        )
 
     def _kept(self, name: str, weights: str, spec_of: Callable[[], ModelSpec]) -> Scores:
         file = self.job.folder.path / _FOLDER / f"{name}.json"
@@ -143,12 +171,12 @@ def _read(file: Path) -> Scores | None:
         return None
 
 
-def _keep(job: TrainingJob, facts: SelectionFacts, guard: tuple[GuardFacts, ...]) -> None:
+def _keep(job: TrainingJob, facts: SelectionFacts, guard: tuple[GuardFacts, ...], compared: int) -> None:
     """Write `selection.json`: means and all."""
     record = facts.model_dump(mode="json")
     record |= {
         "candidates_compared": len(facts.candidates),
-        "candidates_tried_before": job.recipe.select.tried_before,
+        "candidates_tried_before": compared - len(facts.candidates),
         "means": {each.name: [each.dev_mean, each.guard_mean] for each in (facts.base, *facts.candidates)},
         "guard_beside_base": [each.model_dump(mode="json") for each in guard],
     }

@@ -21,6 +21,7 @@ from pipeline.records import PairRow, Split, TripletRow
 from pipeline.run_folder import open_run
 from pipeline.training.job import TrainingExample, TrainingSource
 from pipeline.training.recipe import DataTable
+from pipeline.training.source_names import numbered
 
 if TYPE_CHECKING:
     from pipeline.training.clean import CleanFile
@@ -32,23 +33,26 @@ _REJECTS_KEPT = 10_000
 class SourceReader:
     """Reads sources one after the other; a pair of texts that an earlier one had is not used again.
 
-    `strict` stops at the first row that cannot be used; else it is counted and kept in `rejects`.
+    `strict` stops at the first row that cannot be used; else it is counted and kept in `rejects`. Without
+    `negatives` a run's pairs are read even where it has triplets: what is not trained on cannot leak either.
     """
 
     runs: Path
     seed: int
     progress: Progress
     strict: bool = False
+    negatives: bool = True
     rejects: list[dict[str, object]] = field(default_factory=list)
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def files(self, tables: Sequence[DataTable]) -> dict[Path, str]:
-        """The files that a recipe names, with the names of their sources.
+        """The files that a recipe names, with the names of their sources, each its own.
 
         Raises:
             UsageError: a run or file is not there; the message says what makes it.
         """
-        return {file: name for name, file in map(self._place, tables)}
+        places = {file: name for name, file in map(self._place, tables)}
+        return dict(zip(places, numbered(places.values()), strict=True))
 
     def read(
         self, tables: Sequence[DataTable], clean: Mapping[Path, CleanFile] | None = None
@@ -60,9 +64,10 @@ class SourceReader:
             MedsearchError: a source has no row to train on, or with `strict` a row cannot be used.
         """
         with self.progress.stage("reading examples", len(tables)) as done:
-            found = []
+            found, names = [], self.files(tables)
             for table in tables:
-                found.append(self._source(table, clean or {}))
+                _, file = self._place(table)
+                found.append(self._source(table, names[file], (clean or {}).get(file, file)))
                 done(1)
         return tuple(found)
 
@@ -72,15 +77,12 @@ class SourceReader:
             lines = (json.dumps(reject, ensure_ascii=False) + "\n" for reject in self.rejects)
             replace_file(file, "".join(lines).encode())
 
-    def _source(self, table: DataTable, clean: Mapping[Path, CleanFile]) -> TrainingSource:
-        name, file = self._place(table)
-        counts: Counter[str] = Counter()
-        if file in clean:
-            counts.update(clean[file].counts)
-            file = clean[file].path
+    def _source(self, table: DataTable, name: str, place: Path | CleanFile) -> TrainingSource:
+        file, known = (place, {}) if isinstance(place, Path) else (place.path, place.counts)
+        counts: Counter[str] = Counter(known)
         rows = list(self._examples(file, counts))
         if counts["bad"]:
-            self.progress.say(f"{name}: {counts['bad']:,} rows could not be used and are set aside")
+            self.progress.say(f"{name}: {_rows(counts['bad'])} could not be used, set aside")
         if not rows:
             told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "it is empty"
             raise MedsearchError(f"{file} has no row to train on ({told}): only rows of split train are used")
@@ -101,12 +103,8 @@ class SourceReader:
             return file.name, file
         run = open_run(table.run, self.runs)
         if not run.path.is_dir():
-            corpus = run.name.removesuffix("-train")
-            raise UsageError(
-                f"no run called {run.name!r} in {self.runs}: `python -m pipeline convert {corpus} --split"
-                f" train --run {run.name}` makes it of a judged corpus, `generate` of notes"
-            )
-        for file in (run.triplets, run.pairs):
+            raise UsageError(f"no run called {run.name!r} in {self.runs}: {_made_by(run.name)}")
+        for file in (run.triplets, run.pairs) if self.negatives else (run.pairs, run.triplets):
             if file.is_file() and file.stat().st_size:
                 return run.name, file
         raise UsageError(
@@ -158,6 +156,23 @@ class SourceReader:
         if len(self.rejects) < _REJECTS_KEPT:
             self.rejects.append({"file": str(file), "line": number, "reason": reason})
         return None
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _made_by(run: str) -> str:
+    """Which command makes a run of this name."""
+    if run == "crops":
+        return (
+            "`make training-data` makes it, with the runs that it is cut out of; of others `python -m "
+            "pipeline crop --run crops --of RUN[,RUN…]` does"
+        )
+    return (
+        f"`python -m pipeline convert {run.removesuffix('-train')} --split train --run {run}` makes it of a "
+        "judged corpus, `generate` of notes"
+    )
 
 
 def _drawn(rows: Sequence[TrainingExample], table: DataTable, seed: int) -> list[TrainingExample]:

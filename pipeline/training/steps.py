@@ -33,13 +33,16 @@ class Rows(Dataset[TrainingExample]):
 
 
 class PlannedBatches:
-    """The plan as a batch sampler of torch: a batch for each device in turn."""
+    """The plan as a batch sampler of torch: a batch for each device in turn.
 
+    It names no batch size: else accelerate takes every smaller batch for the end and leaves it out.
+    """
+
+    batch_size = None
     drop_last = False
 
     def __init__(self, plan: BatchPlan) -> None:
         self._plan = plan
-        self.batch_size = plan.rules.batch
 
     def __len__(self) -> int:
         return len(self._plan.batches) * self._plan.rules.devices

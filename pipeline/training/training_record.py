@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from medsearch.corpora.lines import open_plain_or_gzip
+from medsearch.encoders.adapter_files import WEIGHTS
 from medsearch.evaluation.evaluate import git_revision
 from medsearch.evaluation.provenance import Provenance, Selection, TrainingData
 from medsearch.evaluation.training_facts import DataFacts, ExportFacts, LengthFacts, TrainingFacts
 from medsearch.workbench.selection import selection_tasks
 from medsearch.workbench.suites import load_suite
+from pipeline.journal import digest
+from pipeline.training.candidates import ADAPTER, WEIGHTS_FILE
 from pipeline.training.job import Trained, TrainingJob, TrainingSource
-from pipeline.training.select import Selected
+from pipeline.training.select import Selected, candidates_compared
 
 
 def provenance_record(job: TrainingJob, selected: Selected, *, weights_sha256: str) -> Provenance:
@@ -34,7 +37,7 @@ def provenance_record(job: TrainingJob, selected: Selected, *, weights_sha256: s
         selection=Selection(
             suite=suite.name,
             tasks=selection_tasks(suite, job.settings),
-            candidates=table.tried_before + len(selected.facts.candidates),
+            candidates=candidates_compared(job, selected.spec.family),
             measure="nDCG@10",
             rule=selected.facts.rule,
         ),
@@ -51,7 +54,7 @@ def training_facts(
     exports: Sequence[ExportFacts],
     lengths: Sequence[LengthFacts],
 ) -> TrainingFacts:
-    """All that was measured, as `training.json` has it."""
+    """All that was measured, as `training.json` has it; it names the weights that it speaks of."""
     return TrainingFacts(
         model=job.recipe.name,
         kind=str(job.recipe.kind),
@@ -63,6 +66,8 @@ def training_facts(
         guard=selected.guard,
         lengths=tuple(lengths),
         exports=tuple(exports),
+        weights_sha256=digest(selected.folder / WEIGHTS_FILE),
+        adapter_sha256=digest(selected.folder / ADAPTER / WEIGHTS),
     )
 
 

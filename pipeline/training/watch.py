@@ -14,6 +14,7 @@ from pipeline.training.checkpoints import clear_away, mark_complete
 from pipeline.training.curve import write_curve
 from pipeline.training.history import History
 from pipeline.training.job import TrainingJob
+from pipeline.training.memory import peak_memory
 from pipeline.training.padding import TokenLengths, padded_tokens
 from pipeline.training.processes import is_first, wait_for_all
 
@@ -109,6 +110,7 @@ class Watch:
                 "learning_rate": logs["learning_rate"],
                 "seconds": round(seconds, 4),
                 "padding_share": round(1 - real / padded, 4),
+                "memory_mib": peak_memory(),
             }
         )
 

@@ -111,6 +111,9 @@ def test_a_card_of_no_model_or_into_no_folder_is_refused(
     results = str(folder / "first")
     assert main(["card", "minilms", "--results", results]) == 2
     assert "minilm" in capsys.readouterr().err
+    for name in ("hybrid:minilm", "bge-small@no-prompt"):
+        assert main(["card", name, "--results", results]) == 2
+        assert f"{name}: a card is of one model: name it alone" in capsys.readouterr().err
     assert main(["card", "bge-small", "--results", results]) == 2
     assert "no result of 'bge-small'" in capsys.readouterr().err
     assert main(["card", "minilm", "--results", results, "--out", results]) == 2

@@ -270,6 +270,6 @@ def test_models_shows_late_interaction_as_what_it_is(
         assert dim in row
         assert row.rstrip().endswith(" no"), "nothing of it can be run here"
     details = shown.partition("\nmine\n")[2]
-    assert "token pooling    about one vector for 2.0 tokens of a document" in details
+    assert "token pooling    about one vector for 2 tokens of a document" in details
     assert "search with      mine or rerank:mine:FIRST, such as FIRST = bm25" in details
     assert "token pooling" not in shown.partition("\nminilm\n")[2].partition("\n\n")[0]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from medsearch.adapter_source import adapter_folder
+from medsearch.adapter_source import adapter_folder, settled_adapter
 from medsearch.cli.models import on_this_machine
 from medsearch.encoders.registry import load_registry
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.encoders.weights import locate_weights
+from medsearch.errors import MedsearchError, ModelUnavailableError, UsageError
 from medsearch.evaluation.provenance import PROVENANCE, SelectionTask, trained_folder
 from medsearch.evaluation.selection_leak import NO_PROVENANCE, check_selection
 from medsearch.same_weights import same_weights
 from medsearch.settings import Settings
+from medsearch.types import ModelSpec
 
 ENTRY = {
     "source": '"adapter:models/mine@minilm"',
@@ -96,7 +99,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shipped = "\n".join(f"{key} = {value}" for key, value in ENTRY.items())
     (package / "models.toml").write_text(f"[minilm]\n{text}\n[shipped]\n{shipped}\n")
     monkeypatch.setattr("medsearch.encoders.registry.files", lambda name: tmp_path / "checkout" / name)
-    monkeypatch.setattr("medsearch.adapter_source._home", lambda: tmp_path / "checkout")
+    monkeypatch.setattr("medsearch.adapter_source.checkout_or_here", lambda: tmp_path / "checkout")
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
     return tmp_path / "checkout"
@@ -131,6 +134,48 @@ def test_a_users_adapter_is_in_the_working_directory(checkout: Path, monkeypatch
     inside = load_registry(file, cache=checkout / "cache")["mine"]
     assert inside.source == "adapter:models/mine@minilm"
     assert inside.sha256 != spec.sha256
+
+
+def test_what_lies_in_the_checkout_is_named_from_there_however_it_is_written(checkout: Path) -> None:
+    put_adapter(checkout / "models" / "mine")
+    for place in (checkout / "models" / "mine", checkout / "models" / ".." / "models" / "mine"):
+        assert settled_adapter(f"adapter:{place}@minilm") == "adapter:models/mine@minilm"
+    outside = checkout.parent / "elsewhere"
+    assert settled_adapter(f"adapter:{outside}@minilm") == f"adapter:{outside}@minilm"
+    assert settled_adapter("adapter:.@minilm") == f"adapter:{outside}@minilm"
+
+
+def test_where_there_is_no_checkout_a_relative_folder_is_settled_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("medsearch.adapter_source.checkout_or_here", Path.cwd)
+    assert settled_adapter("adapter:mine@minilm") == f"adapter:{tmp_path / 'mine'}@minilm"
+
+
+def test_a_missing_folder_is_told_apart_from_one_without_its_files(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = load_registry(cache=checkout / "cache")["shipped"]
+    own = replace(shipped, source=f"adapter:{checkout.parent / 'own'}@minilm")
+
+    def said(spec: ModelSpec) -> str:
+        with pytest.raises(ModelUnavailableError) as error:
+            locate_weights(spec, offline=True)
+        return str(error.value)
+
+    assert said(shipped) == (
+        "model 'shipped': its adapter's folder models/mine is not there, and what is shipped of adapters"
+        " comes with the repository of medsearch: check that folder out again, or correct the entry's source"
+    )
+    assert said(own) == (
+        f"model 'shipped': its adapter's folder {checkout.parent / 'own'} is not there; put it there, or"
+        " correct the entry's source"
+    )
+    (checkout / "models" / "mine").mkdir(parents=True)
+    assert "models/mine has no adapter_config.json, adapter_model.safetensors; put" in said(shipped)
+    monkeypatch.setattr("medsearch.adapter_source.checkout_or_here", Path.cwd)
+    assert "comes with the repository of medsearch, and this is no checkout of it: run" in said(shipped)
 
 
 def test_an_adapter_is_its_own_model_and_a_copy_of_it_is_the_same(checkout: Path) -> None:

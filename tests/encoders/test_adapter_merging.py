@@ -105,6 +105,9 @@ def test_a_base_that_was_saved_with_a_head_is_merged_under_its_own_names(
         ({"of_a_later_peft": 1}, "of_a_later_peft is 1, which cannot"),
         ({"r": 0}, "r and lora_alpha must be numbers above 0, not 0 and 6"),
         ({"lora_alpha": None}, "r and lora_alpha must be numbers above 0, not 4 and None"),
+        ({"lora_alpha": float("nan")}, "r and lora_alpha must be numbers above 0, not 4 and nan"),
+        ({"lora_alpha": float("inf")}, "r and lora_alpha must be numbers above 0, not 4 and inf"),
+        ({"lora_alpha": 10**400}, "r and lora_alpha must be numbers above 0, not 4 and 1000"),
         ({"r": 8}, r"lora_A is \(4, 32\) .* and r is 8: this is an adapter of another model"),
     ],
 )
@@ -139,6 +142,23 @@ def test_what_peft_writes_of_other_kinds_is_refused_by_its_tensors_too(
     file.write_text(json.dumps(json.loads(file.read_text()) | denied))
     with pytest.raises(ValueError, match="is no LoRA matrix of a linear layer, and nothing else is merged"):
         merge_adapter(base, adapter, tmp_path / "merged.safetensors")
+
+
+@pytest.mark.parametrize(("alpha", "kept"), [(6, True), (1e7, False)])
+def test_a_sum_that_half_precision_cannot_hold_is_refused(
+    base: Path, adapter: Path, tmp_path: Path, alpha: float, kept: bool
+) -> None:
+    (halved := tmp_path / "halved").mkdir()
+    halves = {name: one.astype(np.float16) for name, one in load_file(base / "model.safetensors").items()}
+    save_file(halves, halved / "model.safetensors")
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"lora_alpha": alpha}))
+    if kept:
+        assert merged(halved, adapter, tmp_path)[f"{QUERY}.weight"].dtype == np.float16
+        return
+    with pytest.raises(ValueError, match=r"safetensors: encoder\.layer\..* are not finite in float16: ada"):
+        merge_adapter(halved, adapter, tmp_path / "merged.safetensors")
+    assert not (tmp_path / "merged.safetensors").exists()
 
 
 def spoilt(adapter: Path, name: str, tensor: Any) -> None:

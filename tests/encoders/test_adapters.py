@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -286,4 +287,61 @@ def test_merging_without_safetensors_names_the_extra(models: Path, monkeypatch: 
     with pytest.raises(
         ModelUnavailableError, match=r"needs safetensors; run `pip install 'medsearch\[export\]'`"
     ):
+        ready_weights(tuned(models), cache=models / "cache")
+
+
+SETTINGS = {
+    "modules.json": [{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}],
+    "1_Pooling/config.json": {"pooling_mode_cls_token": True},
+    "sentence_bert_config.json": {"max_seq_length": MAX_TOKENS},
+    "config_sentence_transformers.json": {"prompts": {"query": "query: ", "document": "text: "}},
+    "provenance.json": {"base": "base"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"max_tokens": MAX_TOKENS - 1}, None),
+        (
+            {"max_tokens": MAX_TOKENS + 1},
+            rf"max_tokens \(max_seq_length\) is {MAX_TOKENS} in .*/adapter, but",
+        ),
+        ({"pooling": Pooling.MEAN}, "pooling is cls in .*/adapter, but mean in the registry; correct the"),
+        ({"query_prompt": ""}, r"query_prompt \(prompts\.query\) is 'query: ' in .*/adapter, but '' in the"),
+        (
+            {"document_prompt": "x"},
+            r"document_prompt \(prompts\.document\) is 'text: ' in .*, but 'x' in the",
+        ),
+    ],
+)
+@pytest.mark.parametrize("merged", [False, True])
+def test_an_entry_may_not_contradict_what_lies_beside_the_adapter(
+    models: Path, change: dict[str, object], message: str | None, merged: bool
+) -> None:
+    for name, content in SETTINGS.items():
+        (models / "adapter" / name).parent.mkdir(exist_ok=True)
+        (models / "adapter" / name).write_text(json.dumps(content))
+    right = replace(tuned(models), query_prompt="query: ", document_prompt="text: ")
+    if merged:
+        ready_weights(right, cache=models / "cache")
+    spec = replace(right, **change)  # type: ignore[arg-type]  # fields of several types
+    if message is None:
+        assert ready_weights(spec, cache=models / "cache").is_dir()
+        return
+    with pytest.raises(ModelUnavailableError, match=rf"^model 'tuned': {message}"):
+        ready_weights(spec, cache=models / "cache")
+
+
+def test_an_adapter_of_another_base_is_refused_though_it_would_fit(models: Path) -> None:
+    file = models / "adapter" / "provenance.json"
+    file.write_text(json.dumps({"base": "other"}))
+    message = f"model 'tuned': its adapter was made for other ({file}), and the entry's source names base;"
+    with pytest.raises(ModelUnavailableError, match=f"^{re.escape(message)}"):
+        ready_weights(tuned(models), cache=models / "cache")
+    write_registry(models, base="other")
+    assert ready_weights(tuned(models), cache=models / "cache").is_dir()
+    file.write_text("{")
+    with pytest.raises(ModelUnavailableError, match=r"provenance\.json cannot be read"):
         ready_weights(tuned(models), cache=models / "cache")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ GOOD = {
     "dim": "32",
     "licence": '"mit"',
 }
+LATE = {"kind": '"late_interaction"', "pooling": '"none"'}
+SPARSE = {"kind": '"sparse"', "pooling": '"none"'}
 
 
 def written(folder: Path, entry: dict[str, str], name: str = "mine") -> Path:
@@ -94,6 +97,43 @@ def test_a_file_of_the_users_adds_a_model(tmp_path: Path) -> None:
         ({"sha256": '"abc"'}, "[mine]: sha256: must be 64 hex digits, not 'abc'"),
         ({"parameters": "1"}, "[mine]: parameters: must be a table of numbers and strings"),
         ({"parameters": "{ k1 = [1] }"}, "[mine]: parameters.k1: must be a number or a string, not [1]"),
+        ({"parameters": "{ k1 = 1 }"}, "[mine]: parameters.k1: unknown key; a dense model has none"),
+        (
+            {"parameters": '{ base_source = "x" }'},
+            "[mine]: parameters.base_source: unknown key; a dense model has none",
+        ),
+        (
+            LATE | {"parameters": "{ token_poling = 2 }"},
+            "[mine]: parameters.token_poling: unknown key; known: token_pooling, format",
+        ),
+        (
+            LATE | {"parameters": "{ token_pooling = 1.5 }"},
+            "[mine]: parameters.token_pooling: must be a whole number from 1 on, not 1.5",
+        ),
+        (
+            LATE | {"parameters": "{ token_pooling = 0 }"},
+            "[mine]: parameters.token_pooling: must be a whole number from 1 on, not 0.0",
+        ),
+        (
+            LATE | {"parameters": '{ token_pooling = "2" }'},
+            "[mine]: parameters.token_pooling: must be a whole number from 1 on, not '2'",
+        ),
+        (
+            LATE | {"parameters": "{ token_pooling = inf }"},
+            "[mine]: parameters.token_pooling: must be a whole number from 1 on, not inf",
+        ),
+        (
+            LATE | {"parameters": '{ format = "standford" }'},
+            "[mine]: parameters.format: must be 'stanford', if it is there at all, not 'standford'",
+        ),
+        (
+            SPARSE | {"parameters": '{ k1 = 1.2, b = 0.75, language = "english", kl = 1 }'},
+            "[mine]: parameters.kl: unknown key; known: k1, b, language",
+        ),
+        (
+            SPARSE | {"parameters": '{ k1 = nan, b = 0.75, language = "english" }'},
+            "[mine]: parameters.k1: must be a number from 0 on, not nan",
+        ),
     ],
 )
 def test_a_wrong_entry_is_named(tmp_path: Path, change: dict[str, str], message: str) -> None:
@@ -176,6 +216,7 @@ def test_a_model_in_a_folder_is_pinned_to_the_weights_that_lie_there_now(tmp_pat
     assert load_registry(file)["mine"].sha256 == ""
 
 
+MODULES = '[{"path": ""}, {"path": "1_Pooling"}, {"path": "1_Dense"}]'
 _PINNED = (
     "tokenizer.json",
     "config.json",
@@ -191,6 +232,7 @@ def test_what_else_determines_the_vectors_of_a_folder_is_pinned_too(tmp_path: Pa
     for name in (*_PINNED, "model.safetensors"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}")
+    (folder / "modules.json").write_text(MODULES)
     entries = written(tmp_path, GOOD | {"source": f'"path:{folder}"'})
 
     def pinned() -> ModelSpec:
@@ -199,7 +241,11 @@ def test_what_else_determines_the_vectors_of_a_folder_is_pinned_too(tmp_path: Pa
     before = pinned()
     (folder / "provenance.json").write_text("{}")
     assert pinned() == before, "provenance changes no vector"
-    (folder / file).write_text('{"changed": 1}')
+    (folder / "checkpoint-10").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / "checkpoint-10" / name).write_text("{}")
+    assert pinned() == before, "a trainer's checkpoint is no module"
+    (folder / file).write_text(MODULES + " " if file == "modules.json" else '{"changed": 1}')
     after = pinned()
     assert after.sha256 == before.sha256
     assert after.of_vectors != before.of_vectors
@@ -213,9 +259,48 @@ def test_what_else_determines_the_vectors_of_a_folder_is_pinned_too(tmp_path: Pa
 
 def test_the_digest_of_a_folder_without_a_projection_stays_as_it_was(tmp_path: Path) -> None:
     """As before projections were in it: else every index of a model in a folder would be made again."""
-    contents = {"config.json": b"{}", "tokenizer.json": b"[1]", "1_Pooling/config.json": b'{"a": 1}'}
+    contents = {
+        "config.json": b"{}", "modules.json": MODULES.encode(), "tokenizer.json": b"[1]",
+        "1_Pooling/config.json": b'{"a": 1}',
+    }  # fmt: skip
     for name, content in {**contents, "model.safetensors": b"weights", "README.md": b"card"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     written = b"".join(f"{name} {len(content)}\n".encode() + content for name, content in contents.items())
     assert files_digest(tmp_path) == hashlib.sha256(written).hexdigest()[:12]
+
+
+def test_the_digest_of_a_projection_is_remembered_while_its_size_and_time_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, folder = tmp_path / "cache", tmp_path / "mine"
+    (folder / "1_Dense").mkdir(parents=True)
+    (folder / "modules.json").write_text(MODULES)
+    (weights := folder / "1_Dense" / "model.safetensors").write_bytes(b"first")
+    found = files_digest(folder, cache=cache)
+    assert found == files_digest(folder)
+    read: list[Path] = []
+    whole = Path.read_bytes
+
+    def noted(file: Path) -> bytes:
+        read.append(file)
+        return whole(file)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    assert files_digest(folder, cache=cache) == found
+    assert weights not in read, "it is large, and read at each load otherwise"
+    weights.write_bytes(b"another")
+    assert files_digest(folder, cache=cache) not in {found, ""}
+    (folder / "modules.json").write_text("{")
+    assert files_digest(folder, cache=cache) == files_digest(folder), "loading says that it is damaged"
+
+
+@pytest.mark.parametrize("path", ["../elsewhere", "a/../../elsewhere"])
+def test_only_folders_inside_of_a_model_are_its_modules(tmp_path: Path, path: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "elsewhere" / "config.json").write_text("1")
+    (tmp_path / "mine" / "modules.json").write_text(json.dumps([{"path": path}]))
+    before = files_digest(tmp_path / "mine")
+    (tmp_path / "elsewhere" / "config.json").write_text("2")
+    assert files_digest(tmp_path / "mine") == before

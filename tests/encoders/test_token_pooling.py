@@ -38,6 +38,15 @@ def test_near_vectors_are_merged_and_the_first_is_not() -> None:
     assert {tuple(np.round(row, 4)) for row in pooled[1:]} == {tuple(np.round(mean, 4)), (0.0, 1.0)}
 
 
+def test_vectors_that_cancel_each_other_out_leave_the_first_of_them() -> None:
+    """All that is not [CLS] becomes one cluster, whose mean is 0: a NaN would spoil every score."""
+    x, y = np.eye(2, dtype=np.float32)
+    vectors = np.stack([y, x, -x, y, -y])
+    pooled = pool_tokens(vectors, 4)
+    np.testing.assert_array_equal(pooled, np.stack([y, x]))
+    assert pooled.dtype == np.float32
+
+
 def test_without_scipy_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medsearch.encoders.token_pooling.find_spec", lambda name: None)
     check_pooling("late", 1.0)

@@ -18,9 +18,10 @@ from medsearch.encoders.token_cache import token_export_key
 from medsearch.encoders.token_export import export_token_model
 from medsearch.encoders.token_graph import GRAPH, SETTINGS
 from medsearch.encoders.token_vectors import load_token_encoder
+from medsearch.encoders.verify import pinned_revision, weights_digest
 from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.protocols import TokenEncoder
-from medsearch.types import ModelKind, Pooling, Vectors
+from medsearch.types import ModelKind, ModelSpec, Pooling, Vectors
 
 TEXTS = [
     "chest pain after eating",
@@ -136,6 +137,18 @@ def test_pooling_shrinks_documents_only(folders: dict[str, Path], cache: Path) -
         assert_same(pooled.encode_queries(TEXTS), plain.encode_queries(TEXTS))
 
 
+def test_without_scipy_a_pooled_model_still_encodes_queries(
+    folders: dict[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an index of its documents is made with scipy; whoever searches one needs none."""
+    monkeypatch.setattr("medsearch.encoders.token_pooling.find_spec", lambda name: None)
+    for backend in Backend:
+        encoder = load(folders["none"], cache, backend, parameters={"token_pooling": 2.0})
+        assert len(encoder.encode_queries(["fever"])) == 1
+        with pytest.raises(ModelUnavailableError, match="token_pooling needs scipy"):
+            encoder.encode_documents(["fever"])
+
+
 @pytest.mark.parametrize("factor", [0.5, "two"])
 def test_a_pooling_that_is_none_is_refused(
     folders: dict[str, Path], cache: Path, factor: float | str
@@ -242,6 +255,40 @@ def test_the_exports_name_changes_with_all_that_it_depends_on(
         assert token_export_key(spec, cache=tmp_path) not in keys
     finally:
         projection.write_bytes(content)
+
+
+@pytest.mark.parametrize("changed", ["model.safetensors", "1_Dense/model.safetensors"])
+def test_a_model_trained_again_under_a_running_command_is_refused(
+    folders: dict[str, Path], cache: Path, tmp_path: Path, changed: str
+) -> None:
+    """Else its query vectors would meet an index of document vectors of the model that was there before."""
+    folder = Path(shutil.copytree(folders["none"], tmp_path / "late"))
+    spec = _pinned(late_spec(folder), tmp_path)
+    load(folder, cache, sha256=spec.sha256, revision=spec.revision)
+    load_token_encoder(spec, cache=cache)
+    content = (folder / changed).read_bytes()
+    (folder / changed).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelUnavailableError, match="is not the pinned"):
+        load_token_encoder(spec, cache=cache)
+
+
+def _pinned(spec: ModelSpec, cache: Path) -> ModelSpec:
+    """As the registry pins a folder when a command starts."""
+    folder = Path(spec.source.removeprefix("path:"))
+    revision = pinned_revision(spec.revision, folder)
+    return replace(spec, sha256=weights_digest(folder, cache=cache), revision=revision)
+
+
+def test_a_pinned_model_needs_none_of_its_files_once_it_was_exported(
+    folders: dict[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders["none"], tmp_path / "late"))
+    spec = _pinned(late_spec(folder), tmp_path)
+    [wanted] = load(folder, cache, sha256=spec.sha256, revision=spec.revision).encode_queries(["fever"])
+    shutil.rmtree(folder)
+    np.testing.assert_array_equal(load_token_encoder(spec, cache=cache).encode_queries(["fever"])[0], wanted)
+    with pytest.raises(ModelUnavailableError, match=r"has no config\.json"):
+        load_token_encoder(replace(spec, sha256=""), cache=cache)
 
 
 def test_a_dense_model_gives_no_token_vectors(tmp_path: Path) -> None:

@@ -93,3 +93,12 @@ def test_a_prompt_that_either_model_of_a_reranker_lacks_is_missed(tmp_path: Path
     assert fairness_of([(read(a), read(b))], PLAIN).checked
     change(b, "settings", "models", without, "query_prompt", to="")
     assert f"{without} was run without its query prompt" in refused((read(a), read(b)))
+
+
+def test_the_type_of_stored_vectors_is_shown_where_one_side_has_it(tmp_path: Path) -> None:
+    plain, file = read(result(tmp_path, MINI)), reranked(tmp_path, "mini", MINI)
+    assert "stored_vectors" not in fairness_of([(plain, read(file))], PLAIN).shown
+    change(file, "settings", "stored_vectors", to={"words": "float16"})
+    shown = fairness_of([(plain, read(file))], PLAIN).shown
+    assert shown["stored_vectors"] == (None, {"words": "float16"})
+    assert shown["name"] == ("mini", "words")

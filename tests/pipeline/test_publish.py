@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,11 +17,12 @@ from tiny_bert import DIM
 from medsearch.encoders.export import export_model
 from medsearch.encoders.onnx_cache import export_key
 from medsearch.encoders.registry import Backend, load_encoder, load_registry
+from medsearch.errors import ModelUnavailableError
 from medsearch.evaluation.provenance import provenance_of, read_provenance
 from medsearch.evaluation.training_facts import TrainingFacts, training_facts_of
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
-from medsearch.types import Vectors
+from medsearch.types import Pooling, Vectors
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suites import load_suite
 from pipeline.training import publish as publishing
@@ -86,7 +86,9 @@ def test_the_folder_is_whole_and_names_no_place_on_this_machine(made: TinyRun, f
     found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     assert found == {
         "README.md", "1_Pooling/config.json", "adapter/adapter_config.json",
-        "adapter/adapter_model.safetensors", "adapter/provenance.json", "config.json",
+        "adapter/adapter_model.safetensors", "adapter/provenance.json", "adapter/registry.toml",
+        "adapter/modules.json", "adapter/1_Pooling/config.json", "adapter/sentence_bert_config.json",
+        "adapter/config_sentence_transformers.json", "config.json",
         "config_sentence_transformers.json", "model.safetensors", "modules.json", "onnx/model.onnx",
         "onnx/model_int8.onnx", "provenance.json", "registry.toml", "sentence_bert_config.json",
         "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "training.json", "vocab.txt",
@@ -95,7 +97,7 @@ def test_the_folder_is_whole_and_names_no_place_on_this_machine(made: TinyRun, f
         "model"
     ]
     root = str(made.base.parent)
-    for name in found - {"registry.toml", "training.json"}:
+    for name in found - {"registry.toml", "adapter/registry.toml", "training.json"}:
         assert root.encode() not in (folder / name).read_bytes(), name
         assert SECRET_WORDS.encode() not in (folder / name).read_bytes(), name
 
@@ -151,16 +153,31 @@ def test_fastembed_loads_both_files_as_a_custom_model(folder: Path, vectors: tup
 def test_the_adapter_alone_gives_the_same_vectors(
     made: TinyRun, folder: Path, here: Settings, vectors: tuple[Vectors, Vectors], tmp_path: Path
 ) -> None:
-    assert here.models is not None
-    entry = (folder / "registry.toml").read_text("utf-8")
-    entry = re.sub(r"sha256 = .*\n", "", re.sub(r'"path:[^"]*"', f'"adapter:{folder}/adapter@{BASE}"', entry))
+    entry = (folder / "adapter" / "registry.toml").read_text("utf-8")
     alone = tmp_path / "alone.toml"
     assert made.job.settings.models is not None
-    alone.write_text(made.job.settings.models.read_text("utf-8") + entry.replace(MODEL, "alone"))
-    spec = load_registry(alone, cache=here.cache)["alone"]
+    alone.write_text(made.job.settings.models.read_text("utf-8") + entry)
+    spec = load_registry(alone, cache=here.cache)[MODEL]
+    assert spec.source == f"adapter:{folder}/adapter@{BASE}"
+    assert spec.sha256 == sha256((folder / "adapter" / "adapter_model.safetensors").read_bytes()).hexdigest()
+    assert load_registry(alone)[MODEL].revision == spec.revision, "its settings are pinned in the file"
     encoder = load_encoder(spec, cache=here.cache, backend=Backend.TRANSFORMER)
     np.testing.assert_allclose(encoder.encode_queries(QUERIES), vectors[0], atol=1e-6)
     assert provenance_of(spec) is not None
+    for wrong, message in (
+        ({"pooling": Pooling.CLS}, "pooling is mean in .*/adapter, but cls in the registry"),
+        ({"max_tokens": 49}, r"max_tokens \(max_seq_length\) is 48 in .*/adapter, but 49 in the registry"),
+        (
+            {"query_prompt": ""},
+            r"query_prompt \(prompts.query\) is 'Represent this sentence: ' in .*/adapter",
+        ),
+        (
+            {"source": spec.source.replace(f"@{BASE}", "@other")},
+            f"its adapter was made for {BASE} \\(.*provenance.json\\), and the entry's source names other",
+        ),
+    ):
+        with pytest.raises(ModelUnavailableError, match=message):
+            load_encoder(replace(spec, **wrong), cache=here.cache, backend=Backend.TRANSFORMER)
 
 
 def test_medsearch_evaluates_it_by_its_registry_entry(folder: Path, here: Settings, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_of_equal_candidates_the_one_with_more_of_the_base_is_taken() -> None:
 
 
 def test_the_rule_in_words_says_what_is_tolerated() -> None:
-    assert "lose no more than 1 points of mean nDCG@10 on the guard set" in rule_of(SelectTable())
+    assert "lose no more than 0.01 of mean nDCG@10 on the guard set" in rule_of(SelectTable())
     assert "guard" not in rule_of(SelectTable(guard=False))
 
 

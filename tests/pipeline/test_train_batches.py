@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,57 @@ def test_a_source_smaller_than_a_batch_gives_what_it_has() -> None:
     same = [TrainingExample("q", f"p{n}", ()) for n in range(9)]
     with pytest.raises(MedsearchError, match="made has no two rows that could be in one batch"):
         planned([source(same)], rules(negatives=0))
+
+
+@given(
+    questions=st.lists(st.integers(1, 6), min_size=4, max_size=40),
+    batch=st.integers(2, 12),
+    how=st.sampled_from(["nothing", "length", "topic", "document"]),
+    seed=st.integers(0, 3),
+)
+@settings(max_examples=120, deadline=None)
+def test_every_row_is_used_however_often_its_question_is_asked(
+    questions: list[int], batch: int, how: str, seed: int
+) -> None:
+    rows = [
+        TrainingExample(f"q{n}", f"p{n}.{m}" + "!" * (7 * m % 5), (), f"id{n}", f"d{(n + m) % 7}")
+        for n, times in enumerate(questions)
+        for m in range(times)
+    ]
+    made = replace(source(rows), together=how == "document")
+    vectors = np.random.default_rng(seed).normal(size=(len(questions), 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    of_rows = vectors[[int(row.query[1:]) for row in rows]]
+    asked = rules(
+        batch=batch, negatives=0, group=how == "length", seed=seed,
+        topic_window=2 * batch if how == "topic" else 0, steps=1,
+    )  # fmt: skip
+    lengths = np.asarray([len(row.positive) for row in rows])
+    passes = max(questions) + 1
+    # A pass is as many batches as there can be at most.
+    steps = passes * max(1, len(rows) // batch)
+    plan = plan_batches([made], lengths, replace(asked, steps=steps), {0: of_rows})
+    assert plan.rows_seen(0) == len(rows)
+
+
+def test_a_source_that_cannot_fill_a_batch_gives_each_row_its_turn() -> None:
+    """Like MEDIQA's answers: many to one question, fewer questions than a batch has rows."""
+    rows = [TrainingExample(f"q{n}", f"p{n}.{m}", (), f"id{n}") for n in range(10) for m in range(1 + n % 5)]
+    plan = planned([source(rows)], rules(batch=16, negatives=0, steps=20))
+    assert {len(batch.rows) for batch in plan.batches} == {10}
+    asked = Counter(row.query for row in rows)
+    used = Counter(number for batch in plan.batches for number in batch.rows)
+    for number, row in enumerate(rows):
+        assert used[number] in (20 // asked[row.query], 20 // asked[row.query] + 1)
+    assert planned([source(rows)], rules(batch=16, negatives=0, steps=5)).rows_seen(0) == len(rows)
+
+
+def test_rows_of_which_none_fill_a_batch_have_their_turn_beside_those_that_do() -> None:
+    one = [TrainingExample(f"few{n % 3}", f"p{n}", (), f"id{n % 3}") for n in range(12)]
+    rows = [*distinct(16), *one]
+    plan = planned([source(rows)], rules(steps=60))
+    assert plan.rows_seen(0) == 28
+    assert {len(batch.rows) for batch in plan.batches if not batch.negatives} == {3}
 
 
 def test_epochs_are_rows_over_the_batch() -> None:

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import Heard
@@ -20,9 +22,9 @@ from training_material import (
     write_rows,
 )
 
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.errors import MedsearchError
 from pipeline.cli.main import main
-from pipeline.cli.train import named
+from pipeline.evaluated import Evaluated
 from pipeline.settings import PipelineSettings
 from pipeline.train import TrainRequest, train_run
 from pipeline.training.checkpoints import complete_checkpoints
@@ -109,6 +111,58 @@ def test_another_recipe_needs_a_restart_or_another_run(
     assert losses[0] == losses[1]
 
 
+def begun_otherwise(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a run was begun with, as another version or another registry would have it."""
+    kept = json.loads(file.read_text("utf-8"))
+    change(kept)
+    file.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def test_a_run_begun_before_a_key_was_known_goes_on(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, folder = str(recipe_file(tmp_path, place)), TrainingFolder(tmp_path / "training" / "tiny-tuned")
+    assert main(["train", recipe]) == 0
+    begun = json.loads(folder.recipe.read_text("utf-8"))["plan"]
+
+    def older(kept: dict[str, Any]) -> None:
+        for part in (kept["plan"], kept["recipe"]):
+            del part["train"]["topic_window"], part["late"], part["data"][0]["together"]
+        kept["plan"]["base weights"] = kept["plan"]["base weights"][0]
+
+    begun_otherwise(folder.recipe, older)
+    assert main(["train", recipe]) == 0
+    assert json.loads(folder.recipe.read_text("utf-8"))["plan"] == begun
+    # Not so where the key that it did not know is set now, …
+    begun_otherwise(folder.recipe, older)
+    changed = str(recipe_file(tmp_path, place, train=f"{SHORT}\ntopic_window = 32"))
+    capsys.readouterr()
+    assert main(["train", changed]) == 1
+    assert "was begun with train.topic_window = 0, now it is 32" in capsys.readouterr().err
+    # … and where it had one that is not known now.
+    assert main(["train", str(recipe_file(tmp_path, place))]) == 0
+    begun_otherwise(folder.recipe, lambda kept: kept["plan"]["train"].update(gone=1))
+    capsys.readouterr()
+    assert main(["train", recipe]) == 1
+    assert "was begun with train.gone = 1, now it is None" in capsys.readouterr().err
+
+
+def test_another_base_under_the_same_name_is_seen(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base of the hub may have no SHA-256 in the registry: its commit says which it is."""
+    recipe, folder = str(recipe_file(tmp_path, place)), TrainingFolder(tmp_path / "training" / "tiny-tuned")
+    assert main(["train", recipe]) == 0
+    monkeypatch.setattr("pipeline.train.weights_key", lambda *_, **__: ("another commit",))
+    capsys.readouterr()
+    assert main(["train", recipe]) == 1
+    assert "was begun with other base weights" in capsys.readouterr().err
+    # An older run of such a base had nothing written down: it goes on, and has from now on.
+    begun_otherwise(folder.recipe, lambda kept: kept["plan"].update({"base weights": ""}))
+    assert main(["train", recipe]) == 0
+    assert json.loads(folder.recipe.read_text("utf-8"))["plan"]["base weights"] == ["another commit"]
+
+
 def test_other_data_in_the_same_file_is_seen(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +236,9 @@ def test_two_devices_train_one_model(place: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": roots, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     train, tables = f"{SHORT}\ntopic_window = 32", "[loss]\nstay_near_base = 0.1\nsame_question = 0.98"
+    # A source smaller than a batch, whose batches are smaller too.
+    few = write_rows(tmp_path / "few.jsonl", training_rows(206)[200:])
+    tables += f'\n[[data]]\nfile = "{few}"'
     half = recipe_file(tmp_path, place, train=f"{train}\nbatch = 4", tables=tables)
     done = subprocess.run(
         [*torchrun, str(script), str(half), "--restart"],
@@ -205,19 +262,26 @@ def test_two_devices_train_one_model(place: Path, tmp_path: Path) -> None:
         json.loads((tmp_path / "training" / name / "finished.json").read_text("utf-8"))
         for name in ("tiny-tuned", "one")
     ]
+    assert [source["batches"] > 0 for source in facts[0]["sources"]] == [True, True]
+    assert [source["rows_seen"] for source in facts[0]["sources"]] == [
+        source["rows_seen"] for source in facts[1]["sources"]
+    ]
     assert facts[0]["same_question_share"] == facts[1]["same_question_share"] > 0
 
 
-def test_a_model_never_gets_the_name_of_one_that_medsearch_comes_with(place: Path) -> None:
-    recipe = parse_train_recipe(recipe_text(place / "rows.jsonl", train=SHORT), "r.toml")
-    assert named(recipe, None).name == recipe.name
-    taken = recipe.model_copy(update={"name": "minilm"})
-    assert named(taken, None).name == "minilm-own"
-    assert named(taken, "mine").name == "mine"
-    with pytest.raises(UsageError, match="--name bm25: medsearch comes with a model of this name"):
-        named(taken, "bm25")
-    with pytest.raises(UsageError, match="'No good' is no name for a model"):
-        named(taken, "No good")
+@pytest.mark.parametrize("leaks", [0, 2])
+def test_leaks_are_an_exit_code_and_json_stands_alone_on_standard_output(
+    leaks: int,
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.cli.train.evaluate_made", lambda *_: Evaluated(tmp_path / "card.md", leaks))
+    recipe = str(recipe_file(tmp_path, place))
+    assert main(["train", recipe, "--evaluate", "medical-dev", "--json"]) == bool(leaks)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["leaks"], told["card"], told["steps"]) == (leaks, str(tmp_path / "card.md"), 4)
 
 
 def test_results_without_a_suite_and_an_unknown_suite_are_refused_before_training(

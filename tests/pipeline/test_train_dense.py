@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import Heard
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from training_material import (
     make_learner,
     pair_row,
@@ -17,14 +17,18 @@ from training_material import (
     tiny_job,
     tiny_registry,
     training_rows,
+    triplet_row,
     write_rows,
 )
 
 from medsearch.errors import MedsearchError
 from medsearch.settings import Settings
+from pipeline.training import checkpoints
 from pipeline.training.dense import train_dense
 from pipeline.training.history import History
 from pipeline.training.job import Trained, TrainingJob
+from pipeline.training.loop import keep_to_one_device, training_arguments
+from pipeline.training.recipe import parse_train_recipe
 
 KINDS = {
     "full": ("", ""),
@@ -78,7 +82,8 @@ def test_the_loss_falls_and_dev_rises(tmp_path: Path, material: tuple[Settings, 
 def test_what_is_measured_is_kept(tmp_path: Path, material: tuple[Settings, Path]) -> None:
     job, result = trained(tmp_path, material, train="steps = 6\nevaluate_every = 4")
     rows = [row for row in History(job.folder.history).rows() if "loss" in row]
-    assert [set(row) for row in rows] == [{"step", "loss", "learning_rate", "seconds", "padding_share"}] * 6
+    noted = {"step", "loss", "learning_rate", "seconds", "padding_share", "memory_mib"}
+    assert [set(row) for row in rows] == [noted] * 6
     # A warm-up of 5 % of 6 steps is one step; then a cosine from the full rate to nothing.
     rates = [row["learning_rate"] for row in rows]
     assert rates[1] == max(rates) == pytest.approx(2e-3)
@@ -95,6 +100,7 @@ def test_what_is_measured_is_kept(tmp_path: Path, material: tuple[Settings, Path
             "sha256": source.sha256,
             "weight": 1.0,
             "used": 200,
+            "rows_seen": 48,
             "left_out": 0,
             "batches": 6,
             "grouping": "length",
@@ -103,6 +109,57 @@ def test_what_is_measured_is_kept(tmp_path: Path, material: tuple[Settings, Path
     assert facts["rows_a_second"] == pytest.approx(48 / sum(row["seconds"] for row in rows), rel=0.02)
     assert "step 6 of 6: loss" in job.progress.lines[-1]  # type: ignore[attr-defined]  # it is `Heard`
     assert job.progress.stages["training tiny-tuned"] == 6  # type: ignore[attr-defined]
+
+
+def test_what_each_way_of_saving_padding_saves(tmp_path: Path, material: tuple[Settings, Path]) -> None:
+    """Rows of like length in a batch are one, texts sorted by length within it the other."""
+    chance = np.random.default_rng(0)
+    texts = [[f"pain {n} " + "a " * chance.integers(20) for _ in range(3)] for n in range(90)]
+    rows = [triplet_row(n, f"chest {n}", first, rest) for n, (first, *rest) in enumerate(texts)]
+    data = write_rows(tmp_path / "rows.jsonl", rows)
+    facts = train_dense(
+        tiny_job(tmp_path / "run", material[0], recipe_text(data, train="steps = 2\nmini_batch = 4"))
+    ).facts
+    shares = [facts[f"padding_share{name}"] for name in ("", "_without_grouping", "_ungrouped")]
+    assert all(isinstance(share, float) for share in shares)
+    assert shares == sorted(set(shares))  # type: ignore[type-var]  # floats
+
+
+def test_memory_is_the_most_of_all_sittings(
+    tmp_path: Path, material: tuple[Settings, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first sitting that held much is stopped at step 4; the second holds less."""
+    settings, data = material
+    text = recipe_text(data, train="steps = 6\nevaluate_every = 2")
+    mark = checkpoints.mark_complete
+
+    def stopped(folder: Path) -> None:
+        mark(folder)
+        if folder.name == "checkpoint-4":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.training.watch.mark_complete", stopped)
+    monkeypatch.setattr("pipeline.training.watch.peak_memory", lambda: 900_000)
+    with pytest.raises(KeyboardInterrupt):
+        train_dense(tiny_job(tmp_path, settings, text))
+    monkeypatch.setattr("pipeline.training.watch.mark_complete", mark)
+    monkeypatch.setattr("pipeline.training.watch.peak_memory", lambda: 7)
+    assert train_dense(tiny_job(tmp_path, settings, text)).facts["peak_memory_mib"] == 900_000
+
+
+def test_several_gpus_without_torchrun_are_not_used_silently(tmp_path: Path) -> None:
+    """The library would wrap the model in nn.DataParallel, with other batches than the plan's."""
+    recipe, heard = parse_train_recipe(recipe_text("rows.jsonl"), "test"), Heard()
+    arguments = training_arguments(SentenceTransformerTrainingArguments, recipe, tmp_path, steps=2)
+    keep_to_one_device(arguments, heard)
+    assert heard.lines == []
+    arguments._n_gpu = 4
+    keep_to_one_device(arguments, heard)
+    assert arguments.n_gpu == 1
+    assert arguments.train_batch_size == recipe.train.batch
+    [said] = heard.lines
+    assert "training on one of 4 GPUs" in said
+    assert "`torchrun --nproc-per-node 4 -m pipeline train" in said
 
 
 @pytest.mark.parametrize("tables", ["", "[lora]\nrank = 4"])
@@ -131,7 +188,7 @@ def test_a_source_without_negatives_trains_and_is_spoken_of(
     assert train_dense(job).steps == 12
     said = [line for line in job.progress.lines if "pairs.jsonl" in line]  # type: ignore[attr-defined]
     assert said == [
-        "pairs.jsonl: 1 negatives a row are asked for, and there are 0 in some batches: these rows learn "
+        "pairs.jsonl: loss.negatives is 1, but in some batches it is 0: rows there have no more, and learn "
         "from the others in their batch"
     ]
 

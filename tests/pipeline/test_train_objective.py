@@ -19,7 +19,16 @@ from pipeline.training.base_model import add_lora, dense_base
 from pipeline.training.dense import Collate, columns
 from pipeline.training.job import TrainingExample
 from pipeline.training.losses import dense_loss
-from pipeline.training.objective import Distil, NearBase, Term, encode
+from pipeline.training.objective import (
+    CachedRanking,
+    Distil,
+    NearBase,
+    Objective,
+    PlainRanking,
+    Ranking,
+    Term,
+    encode,
+)
 from pipeline.training.recipe import LoraTable, TrainRecipe, parse_train_recipe
 
 ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(7)]  # type: ignore[arg-type]
@@ -67,7 +76,8 @@ def theirs(settings: Settings, asked: TrainRecipe) -> tuple[float, dict[str, tor
     model = dense_base(asked, settings)
     loss_of: torch.nn.Module = MultipleNegativesRankingLoss(model, scale=1 / asked.loss.temperature)
     if asked.loss.matryoshka:
-        loss_of = MatryoshkaLoss(model, loss_of, list(asked.loss.matryoshka))
+        shares = [1 / len(asked.loss.matryoshka)] * len(asked.loss.matryoshka)
+        loss_of = MatryoshkaLoss(model, loss_of, list(asked.loss.matryoshka), shares)
     texts = [
         [f"represent this : {row.query}" for row in ROWS],
         [row.positive for row in ROWS],
@@ -94,6 +104,35 @@ def test_the_loss_is_the_librarys_whatever_the_chunks(
     assert set(gradients) == set(wanted_gradients)
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, wanted_gradients[name], rtol=1e-3, atol=1e-5)
+
+
+class Moved:
+    """A term that depends on the first whole vectors alone."""
+
+    def __call__(self, queries: torch.Tensor, documents: torch.Tensor, labels: object, /) -> torch.Tensor:
+        return 3 * queries[0, 0] + documents[0, 1]
+
+
+@pytest.mark.parametrize("kind", [CachedRanking, PlainRanking])
+def test_what_is_added_weighs_the_same_however_many_lengths_are_trained(
+    settings: Settings, kind: type[CachedRanking] | type[PlainRanking]
+) -> None:
+    found = []
+    for lengths in ((), (32,), (32, 16, 8)):
+        both = []
+        for terms in ((), (Moved(),)):
+            model = dense_base(recipe(), settings).eval()
+            ranking = Ranking(0.05, 4, False, 32, terms, lengths=max(1, len(lengths)))
+            loss = Objective(kind(model, ranking), lengths, None)(_features(Collate(model, recipe())(ROWS)))
+            loss.backward()
+            both.append((loss.item(), _gradients(model)))
+        (without, plain), (added, moved) = both
+        found.append((added - without, {name: moved[name] - plain[name] for name in plain}))
+    assert abs(found[0][0]) > 0.01
+    for value, gradients in found[1:]:
+        assert value == pytest.approx(found[0][0], rel=1e-3)
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, found[0][1][name], rtol=1e-2, atol=1e-4)
 
 
 def test_dropout_is_the_same_in_both_passes_of_the_cached_loss(settings: Settings) -> None:

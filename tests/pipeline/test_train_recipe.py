@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from training_material import make_learner, recipe_text, tiny_job, tiny_registry
 
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
+from medsearch.types import ModelKind
 from pipeline.training.base_model import check_lengths
 from pipeline.training.dense import train_dense
 from pipeline.training.losses import check_loss
 from pipeline.training.recipe import LossKind, TrainRecipe, load_train_recipe, parse_train_recipe
 
 DENSE = ("minilm", "small", "base", "large")
+RECIPES = Path(__file__).parents[2] / "pipeline" / "recipes"
 
 
 @pytest.mark.parametrize(
@@ -87,10 +90,30 @@ def test_bge_recipes_begin_with_medembeds_settings(name: str) -> None:
     assert recipe.loss.matryoshka
 
 
-def test_recipes_ship_with_every_key_known() -> None:
-    for name in DENSE:
-        text = (Path(__file__).parents[2] / "pipeline" / "recipes" / f"{name}.toml").read_text("utf-8")
-        assert tomllib.loads(text)["name"] == f"medsearch-{name}"
+def test_every_recipe_that_ships_is_read_and_keeps_all_it_says() -> None:
+    files = {file.stem: file for file in RECIPES.glob("*.toml")}
+    assert set(files) == {*DENSE, "colbert", "minilm-colbert"}
+    for name, file in files.items():
+        recipe, written = load_train_recipe(name), tomllib.loads(file.read_text("utf-8"))
+        assert recipe.name == f"medsearch-{name}"
+        assert (recipe.kind is ModelKind.LATE_INTERACTION) == ("colbert" in name)
+        read = json.loads(recipe.model_dump_json())
+        for table in ("train", "loss", "late", "lora", "select"):
+            for key, value in written.get(table, {}).items():
+                assert read[table][key] == value, f"{name}: {table}.{key}"
+        assert [row["run"] for row in read["data"]] == [row["run"] for row in written["data"]]
+        assert len({row["run"] for row in read["data"]}) == len(read["data"])
+
+
+def test_only_recipes_for_a_gpu_need_a_language_model() -> None:
+    small, late = load_train_recipe("minilm"), load_train_recipe("minilm-colbert")
+    assert late.data == small.data
+    assert "case_reports" not in {table.run for table in small.data}
+    for name in ("small", "base", "large", "colbert"):
+        assert "case_reports" in {table.run for table in load_train_recipe(name).data}
+        said = (RECIPES / f"{name}.toml").read_text("utf-8")
+        assert "make generate CORPUS=case_reports" in said
+        assert "make triplets CORPUS=case_reports" in said
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def features(batch: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def by_hand(job: TrainingJob, lengths: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
-    """Loss and gradients, and how many of the scores are left out: one softmax a row, term by term."""
+    """Loss and gradients, and how many of the scores are left out: one softmax a row and length."""
     model = dense_base(job.recipe, job.settings)
     base = QuestionVectors(job).of([row.query for row in ROWS])
     documents = [[row.positive, *row.negatives] for row in ROWS]
@@ -67,7 +67,7 @@ def by_hand(job: TrainingJob, lengths: list[int]) -> tuple[torch.Tensor, dict[st
                     continue
                 others += [queries[row] @ answers[other, place] / 0.05 for place in range(3)]
             losses.append(-(queries[row] @ answers[row, 0] / 0.05 - torch.logsumexp(torch.stack(others), 0)))
-    value = torch.stack(losses).sum() / len(ROWS)
+    value = torch.stack(losses).mean()
     value.backward()  # type: ignore[no-untyped-call]
     return value.detach(), gradients(model), left_out
 

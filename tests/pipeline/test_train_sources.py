@@ -14,6 +14,7 @@ from training_material import pair_row, triplet_row, write_rows
 from medsearch.errors import MedsearchError, UsageError
 from pipeline.training.job import TrainingExample
 from pipeline.training.recipe import DataTable
+from pipeline.training.source_names import numbered
 from pipeline.training.sources import SourceReader
 
 
@@ -31,6 +32,33 @@ def test_triplets_of_a_run_come_before_its_pairs(tmp_path: Path) -> None:
     assert (both.name, both.sha256) == ("both", sha256(file.read_bytes()).hexdigest())
     assert pairs.rows == (TrainingExample("r", "s", (), query_id="q1", document="made/d1"),)
     assert pairs.weight == 0.5
+
+
+def test_without_negatives_a_run_gives_its_pairs(tmp_path: Path) -> None:
+    write_rows(tmp_path / "both" / "pairs.jsonl", [pair_row(0, "q", "p"), pair_row(1, "r", "s")])
+    write_rows(tmp_path / "both" / "triplets.jsonl", [triplet_row(0, "q", "p", ["n"])])
+    write_rows(tmp_path / "mined" / "triplets.jsonl", [triplet_row(2, "x", "y", ["n"])])
+    tables = (DataTable(run="both"), DataTable(run="mined"))
+    reading = reader(tmp_path, negatives=False)
+    assert [file.name for file in reading.files(tables)] == ["pairs.jsonl", "triplets.jsonl"]
+    both, mined = reading.read(tables)
+    assert [row.query for row in both.rows] == ["q", "r"]
+    assert [row.query for row in mined.rows] == ["x"]
+
+
+def test_every_source_has_a_name_of_its_own(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows" / "pairs.jsonl", [pair_row(0, "q", "p")])
+    files = [
+        write_rows(tmp_path / place / "rows.jsonl", [pair_row(number, f"q{number}", f"p{number}")])
+        for number, place in enumerate("ab", start=1)
+    ]
+    tables = (DataTable(run="rows"), *(DataTable(file=str(file)) for file in files))
+    names = ["rows", "rows-2.jsonl", "rows-3.jsonl"]
+    assert list(reader(tmp_path).files(tables).values()) == names
+    assert [source.name for source in reader(tmp_path).read(tables)] == names
+    assert numbered(["a-2.jsonl", "a.jsonl", "a.json.gz", "a.txt"]) == [
+        "a-2.jsonl", "a.jsonl", "a-3.json.gz", "a.txt",
+    ]  # fmt: skip
 
 
 def test_a_file_may_be_packed_and_must_be_whole(tmp_path: Path) -> None:
@@ -77,7 +105,7 @@ def test_bad_rows_are_set_aside_with_file_and_line(tmp_path: Path) -> None:
     reading = SourceReader(tmp_path, 13, heard)
     (source,) = reading.read((DataTable(file=str(file)),))
     assert source.counts == {"bad": 5, "used": 1}
-    assert heard.lines == ["rows.jsonl: 5 rows could not be used and are set aside"]
+    assert heard.lines == ["rows.jsonl: 5 rows could not be used, set aside"]
     reading.keep_rejects(tmp_path / "rejects.jsonl")
     kept = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text("utf-8").splitlines()]
     assert [(row["file"], row["line"]) for row in kept] == [(str(file), number) for number in (2, 3, 4, 5, 7)]
@@ -117,6 +145,11 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path: Path) 
         UsageError, match=r"no run called 'medquad-train'.*convert medquad --split train --run medquad-train"
     ):
         reader(tmp_path).read((DataTable(run="medquad-train"),))
+    with pytest.raises(
+        UsageError,
+        match=r"no run called 'crops'.*`make training-data` makes it.*pipeline crop --run crops --of",
+    ):
+        reader(tmp_path).read((DataTable(run="crops"),))
     (tmp_path / "begun").mkdir()
     with pytest.raises(
         UsageError, match=r"neither triplets nor pairs yet: `python -m pipeline mine --run begun`"

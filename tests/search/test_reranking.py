@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from medsearch.corpora.catalogue import find_corpus
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import IndexRefusedError, UsageError
 from medsearch.search.benchmark import BenchmarkRequest
+from medsearch.search.conditions import same_conditions
 from medsearch.search.indexing import IndexRequest, index_corpus
 from medsearch.search.names import parse_retriever
 from medsearch.search.reranking import RERANK_DEPTH, RerankRetriever, TokenRetriever
@@ -234,7 +235,7 @@ def test_indexes_of_other_passages_are_refused(here: Here) -> None:
     )
     assert isinstance(late, TokenRetriever)
     with pytest.raises(
-        IndexRefusedError, match="does not hold the passages that are to be reranked: make it"
+        IndexRefusedError, match="does not hold the passages that are to be reranked: delete that"
     ):
         RerankRetriever(first, late).points(["chest pain"], k=3)
 
@@ -264,3 +265,34 @@ def test_a_name_knows_its_models_and_is_no_hybrid() -> None:
     name = parse_retriever("rerank:words:hybrid:topics", registry)
     assert [spec.name for spec in name.models] == ["words", "topics", "bm25"]
     assert (name.hybrid, name.first and name.first.hybrid) == (False, True)
+
+
+def test_the_type_of_stored_token_vectors_is_told_of_late_models_only(here: Here) -> None:
+    record, _ = here.run(f"bm25,topics,words,{RERANKED}")
+    of_each = record["settings"]["retrievers"]
+    stored = {name: own.get("stored_vectors") for name, own in of_each.items()}
+    assert stored == {
+        "bm25": None, "topics": None, "words": {"words": "float16"}, RERANKED: {"words": "float16"}
+    }  # fmt: skip
+    now = of_each["words"]
+    before = {field: value for field, value in now.items() if field != "stored_vectors"}
+    assert same_conditions(before, now), "a result of before is not made again for that alone"
+    assert not same_conditions({**now, "stored_vectors": {"words": "float32"}}, now)
+
+
+def test_indexing_passages_tells_of_those_that_a_late_model_cuts(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counter(spec: ModelSpec) -> Callable[[Sequence[str]], list[int]]:
+        return lambda texts: [len(text.split()) for text in texts]
+
+    monkeypatch.setattr("medsearch.search.cut_passages.token_counter", counter)
+    monkeypatch.setattr("medsearch.search.indexing.token_counter", counter)
+    here.registry["words"] = word_spec(max_tokens=8)
+    specs = [here.registry["words"]]
+    for folder, passages in (("cut", PassageSettings(20, 0)), ("whole", WHOLE_DOCUMENTS)):
+        heard = Heard()
+        request = IndexRequest(find_corpus("tiny", here.settings.data), specs, passages)
+        index_corpus(request, here.settings.index / folder, here.settings, here.registry, heard)
+        lines = [line for line in heard.lines if "longer than the 8 tokens that words reads" in line]
+        assert len(lines) == (folder == "cut")

@@ -16,8 +16,8 @@ from ui.labels import method_label
 from ui.model_facts import facts_of
 
 Open = Callable[[], AppTest]
-OVER_HYBRID = "Late interaction (late) over the best 100 of hybrid (topics)"
-ALONE = "Late interaction (late) over all passages"
+OVER_HYBRID = "Word by word (late), among the best 100 by meaning + words (topics)"
+ALONE = "Word by word (late), in all passages"
 
 
 def choose(at: AppTest, label: str, option: str) -> None:
@@ -56,7 +56,10 @@ def test_what_it_finds_is_in_the_order_of_maxsim_and_its_score_is_explained(
         WordEncoder().encode_documents([text]),
     )
     assert scores[0] == pytest.approx(maxsim(query, document), abs=0.02)
-    assert "looks for the token of the passage that is nearest in meaning" in tips[0]
+    assert (
+        "Each word of your question looks for the word of the passage that is nearest in meaning" in tips[0]
+    )
+    assert "Long questions" not in tips[0], "not so where every question is given as many tokens"
     assert "it does not say how true, complete or safe the text is" in tips[0]
 
 
@@ -69,13 +72,13 @@ def test_it_is_compared_openly(late: Path, compare_page: Open) -> None:
     [section] = by_class(shown(at), "ms-models")
     headings = [text_of(heading) for heading in section.iter("h3")]
     hybrid = ["Meaning: topics", "Words: bm25", "How they are joined"]
-    assert headings == [*hybrid, "Late interaction: late", *hybrid, "How it is reranked"]
+    assert headings == [*hybrid, "Word by word: late", *hybrid, "How it is put in a new order"]
     rows = [(text_of(row[0]), text_of(row[1])) for row in section.iter("div") if row[0].tag == "dt"]
     for row in (
         ("Put before a question", "“[Q]”"),
         ("Vectors", "about one for 2 tokens of a document"),
         ("Reads at most", "96 tokens"),
-        ("Reranked", "the best 100 documents, each by the passage that was found"),
+        ("Put in a new order", "the best 100 documents, each by the passage that was found"),
     ):
         assert row in rows
 
@@ -83,9 +86,9 @@ def test_it_is_compared_openly(late: Path, compare_page: Open) -> None:
 @pytest.mark.parametrize(
     ("name", "label", "headings"),
     [
-        ("rerank:words:bm25", "Late interaction (words) over the best 100 of BM25", 3),
-        ("rerank:words:topics", "Late interaction (words) over the best 100 of topics", 3),
-        ("words", "Late interaction (words) over all passages", 1),
+        ("rerank:words:bm25", "Word by word (words), among the best 100 by words (BM25)", 3),
+        ("rerank:words:topics", "Word by word (words), among the best 100 by meaning (topics)", 3),
+        ("words", "Word by word (words), in all passages", 1),
     ],
 )
 def test_every_way_of_it_has_a_name_and_its_facts(name: str, label: str, headings: int) -> None:

@@ -24,7 +24,10 @@ from leaderboard_material import (
 from markdown_it import MarkdownIt
 
 from medsearch.errors import MedsearchError, UsageError
-from medsearch.types import ModelSpec
+from medsearch.evaluation.keep import file_name
+from medsearch.types import ModelKind, ModelSpec, SizeClass
+from medsearch.workbench.board.findings import FindingsRequest, findings_of
+from medsearch.workbench.board.size_classes import size_of
 from medsearch.workbench.cards.model_card import CardRequest, model_card
 from medsearch.workbench.comparison.versus import Terms
 
@@ -168,3 +171,47 @@ def test_no_name_becomes_markup(tmp_path: Path) -> None:
     assert not [token for token in tokens if token.type in ("html_block", "html_inline", "link_open")]
     tables = reader.render(body).count("<table>")
     assert tables == 4, "about the model, scores, measures, price: no name broke one"
+
+
+LATE = topic_spec(
+    "mini-late",
+    source="hub:someone/late",
+    revision="5" * 40,
+    kind=ModelKind.LATE_INTERACTION,
+    family="minilm",
+)
+RERANKER = "rerank:mini-late:minilm"
+
+
+@pytest.mark.parametrize("filed_under", ["mini-late", RERANKER])
+def test_a_late_models_card_has_the_results_of_what_it_reranks(tmp_path: Path, filed_under: str) -> None:
+    put_all(tmp_path, MINILM, 0.0)
+    put_all(tmp_path, (LATE, MINILM), 0.05, name=RERANKER)
+    put_contamination(tmp_path, file_name(filed_under), {"beta:test": ["q1", "q2"]})
+    registry = {each.name: each for each in (MINILM, LATE)}
+    card = model_card(CardRequest(LATE, tmp_path, registry, Terms(), retriever=RERANKER))
+    header, body = split(card)
+    assert header["base_model"] == "someone/mini"
+    assert body.startswith("\n# mini-late\n")
+    assert (
+        "These are results of `rerank:mini-late:minilm`: the model puts the best 100 documents that minilm"
+        in body
+    )
+    assert next(row for row in rows(body) if row[0] == "beta:test")[3:5] == ["+5.0 [+5.0, +5.0]", "better"]
+    assert "Verdicts are beside minilm" in body
+    assert "2 leaks of medical-local in triplets.jsonl." in body
+    assert "2 of 40" in body
+    assert f"medsearch index CORPUS --models {RERANKER}" in body
+    with pytest.raises(UsageError, match="no result of 'mini-late'"):
+        model_card(CardRequest(LATE, tmp_path, registry, Terms()))
+
+
+def test_a_late_model_alone_is_no_dense_model_of_its_size(tmp_path: Path) -> None:
+    late = replace(LATE, size=SizeClass.SMALL)
+    for spec, shift in ((MINILM, 0.0), (late, 0.05)):
+        put_all(tmp_path, spec, shift)
+    found = findings_of(tmp_path, FindingsRequest(Terms()))
+    assert found.sizes.tables == ()
+    row = found.board.row("mini-late")
+    assert row is not None
+    assert size_of(row) is None

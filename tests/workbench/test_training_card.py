@@ -14,6 +14,10 @@ from training_facts_material import some_facts
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.provenance import read_provenance
 from medsearch.evaluation.training_facts import (
+    LEAKS_LEFT,
+    ROWS_CHECKED,
+    ROWS_WITH_LEAKS,
+    TrainingFacts,
     read_training_facts,
     training_facts_of,
     write_training_facts,
@@ -60,7 +64,8 @@ def test_a_card_shows_what_was_measured_in_training(trained: ModelSpec, tmp_path
     assert ["onnx/model_int8.onnx", "23.0", "0.9943", "0.9877", "75.0"] in rows(body)
     assert "2 dev tasks (224 queries; a panel of 1937 of their documents" in body
     assert "## Outside medicine" not in before
-    said = {line for line in before.splitlines() if line}
+    assert "Missing: there is no `training.json` of these weights beside them" in before
+    said = {line for line in before.splitlines() if line and not line.startswith("Missing: there is no `tr")}
     assert said <= set(body.splitlines()), "nothing that a card said before is gone"
     assert "\n\n\n## " not in body
 
@@ -81,9 +86,66 @@ def test_a_loss_on_the_mean_alone_is_a_limit_too(trained: ModelSpec, tmp_path: P
     assert "worse than minilm on the mean of the guard set." in card_of(trained, tmp_path)
 
 
+def cleaned(left: int = 2) -> TrainingFacts:
+    """Facts of data that was searched for leaks."""
+    source = {ROWS_CHECKED: 1_240, ROWS_WITH_LEAKS: 6, LEAKS_LEFT: left}
+    facts = some_facts()
+    recipe = {**facts.recipe, "clean_of": ["medical-local"]}
+    return facts.model_copy(update={"recipe": recipe, "training": {"sources": [source]}})
+
+
+def first_of(spec: ModelSpec, facts: TrainingFacts, tmp_path: Path) -> str:
+    provenance = read_provenance(tmp_path / "trained")
+    assert provenance is not None
+    return first_card(FirstCard(spec, provenance, facts, {"minilm": MINILM}))
+
+
+@pytest.mark.parametrize("facts", [some_facts(), cleaned()])
+def test_what_the_first_card_said_stands_on_the_card_after_evaluation(
+    trained: ModelSpec, tmp_path: Path, facts: TrainingFacts
+) -> None:
+    write_training_facts(facts, tmp_path / "trained")
+    first = first_of(trained, facts, tmp_path).split("---\n", 2)[2].splitlines()
+    body = card_of(trained, tmp_path).splitlines()
+    about_itself = f"A {trained.kind} model for"
+    said = [line for line in first if line and not line.startswith(("Missing", about_itself))]
+    assert len(said) > 40
+    assert [line for line in said if line not in body] == []
+
+
+def test_a_card_says_what_was_searched_for_leaks_and_does_not_contradict_it(
+    trained: ModelSpec, tmp_path: Path
+) -> None:
+    searched = first_of(trained, cleaned(), tmp_path)
+    assert "Of 1,240 rows, 6 with a query or an answer of medical-local" in searched
+    assert "was not checked" not in searched
+    unsearched = first_of(trained, some_facts(), tmp_path)
+    assert "Nobody searched the training data" in unsearched
+    assert "Missing: whether its training data holds queries or answers" in unsearched
+
+
+def test_facts_of_other_weights_are_not_shown(trained: ModelSpec, tmp_path: Path) -> None:
+    spec = replace(trained, sha256="a" * 64)
+    for stated, shown in (("a" * 64, True), ("", True), ("b" * 64, False)):
+        write_training_facts(some_facts(weights_sha256=stated), tmp_path / "trained")
+        assert (training_facts_of(spec) is not None) is shown
+    write_training_facts(some_facts(weights_sha256="b" * 64), tmp_path / "trained")
+    body = card_of(replace(trained, sha256="a" * 64), tmp_path)
+    assert "Missing: there is no `training.json` of these weights beside them" in body
+    assert "## Outside medicine" not in body
+
+
+def test_only_an_adapter_has_its_facts_beside_its_folder(tmp_path: Path) -> None:
+    write_training_facts(some_facts("mine", weights_sha256="a" * 64, adapter_sha256="b" * 64), tmp_path)
+    plain = replace(MINILM, name="mine", source=f"path:{tmp_path / 'other'}")
+    assert training_facts_of(plain) is None, "a folder beside it is another model's"
+    adapter = replace(plain, source=f"adapter:{tmp_path / 'adapter'}@minilm", sha256="b" * 64)
+    assert training_facts_of(adapter) is not None
+    assert training_facts_of(replace(adapter, sha256="a" * 64)) is None
+
+
 def test_facts_of_an_adapter_may_lie_beside_its_folder(tmp_path: Path) -> None:
     write_training_facts(some_facts("mine"), tmp_path)
-    assert read_training_facts(tmp_path / "adapter") == some_facts("mine")
     spec = replace(MINILM, name="mine", source=f"adapter:{tmp_path / 'adapter'}@minilm")
     assert training_facts_of(spec) == some_facts("mine")
     assert training_facts_of(replace(spec, name="other")) is None, "they are of another model"

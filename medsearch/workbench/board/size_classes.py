@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from medsearch.evaluation.used_models import family_of, is_dense, main_model, models_of
-from medsearch.types import SizeClass
+from medsearch.types import ModelKind, SizeClass
 from medsearch.workbench.board.leaderboard import Board, Row
 from medsearch.workbench.comparison.versus import MEAN, Match, Versus, judge_matches
 
@@ -71,11 +71,12 @@ def size_classes(board: Board) -> SizeClasses:
 
 
 def size_of(row: Row) -> SizeClass | None:
-    """The size of the model that a row is; `None` for hybrids, BM25 and models of no stated size."""
+    """The size of the dense model that a row is; `None` for all other rows and models of no stated size."""
     results = list(row.results.values())
     spec = main_model(results[0])
     size = spec.get("size")
-    alone = len(models_of(results[0])) == 1 and is_dense(spec) and row.retriever == spec.get("name")
+    dense = is_dense(spec) and spec.get("kind") != ModelKind.LATE_INTERACTION
+    alone = len(models_of(results[0])) == 1 and dense and row.retriever == spec.get("name")
     return SizeClass(size) if alone and size in set(SizeClass) else None
 
 

@@ -8,16 +8,11 @@ from importlib.metadata import version
 
 from medsearch.evaluation.provenance import Provenance
 from medsearch.evaluation.training_facts import TrainingFacts
-from medsearch.types import ModelSpec
+from medsearch.search.names import RERANK
+from medsearch.types import ModelKind, ModelSpec
 from medsearch.workbench.cards.header import card_header, named_source
 from medsearch.workbench.cards.model_card import training_rows
-from medsearch.workbench.cards.training_tables import (
-    data_table,
-    guard_limits,
-    leaks_line,
-    settings_table,
-    training_context,
-)
+from medsearch.workbench.cards.training_tables import guard_limits, training_context
 from medsearch.workbench.report.rendering import render
 
 
@@ -41,17 +36,20 @@ def first_card(card: FirstCard) -> str:
     context = {
         "header": card_header(card.spec, base, [], card.registry),
         "spec": card.spec,
+        "retriever": _retriever(card.spec, base),
         "source": named_source(card.spec.source),
         "base": base,
         "provenance": card.provenance,
         "training": training_rows(card.provenance),
         "trained": True,
         "facts": card.facts,
-        "data": data_table(card.facts),
-        "leaks": leaks_line(card.facts),
-        "settings": settings_table(card.facts),
         "limits": guard_limits(card.facts, base),
         "version": version("medsearch"),
         **training_context(card.facts),
     }
     return render("first_card.md.j2", context)
+
+
+def _retriever(spec: ModelSpec, base: str) -> str:
+    """What it is searched with: one of late interaction reranks what its base finds."""
+    return f"{RERANK}{spec.name}:{base}" if spec.kind is ModelKind.LATE_INTERACTION else spec.name

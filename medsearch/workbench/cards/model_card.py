@@ -15,7 +15,8 @@ from medsearch.evaluation.provenance import Provenance, provenance_of
 from medsearch.evaluation.results import of_retriever, read_results
 from medsearch.evaluation.training_facts import TrainingFacts, training_facts_of
 from medsearch.evaluation.verdicts import Outcome
-from medsearch.search.names import BM25
+from medsearch.search.names import BM25, RERANK
+from medsearch.search.reranking import RERANK_DEPTH
 from medsearch.types import ModelSpec
 from medsearch.workbench.board.findings import Findings, FindingsRequest, findings_of
 from medsearch.workbench.board.leaderboard import USUAL_BASELINE, Row
@@ -31,35 +32,47 @@ from medsearch.workbench.report.reproduction import reproduction_of
 
 @dataclass(frozen=True, slots=True)
 class CardRequest:
-    """The card of `spec`, from the results in `folder`; `looks` is the ledger's file."""
+    """The card of `spec`, from the results in `folder`; `looks` is the ledger's file.
+
+    The results are those of `retriever`, whose main model it is ("": of the model alone).
+    """
 
     spec: ModelSpec
     folder: Path
     registry: Mapping[str, ModelSpec]
     terms: Terms
     looks: Path | None = None
+    retriever: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the retriever whose results are shown."""
+        return self.retriever or self.spec.name
 
 
 def model_card(request: CardRequest) -> str:
     """The card as Markdown with the hub's header.
 
     Raises:
-        UsageError: the folder has no result of the model.
+        UsageError: the folder has no result of the retriever.
         MedsearchError: a file of the folder, or the provenance, cannot be read.
     """
     spec = request.spec
     provenance, facts = provenance_of(spec), training_facts_of(spec)
     base = provenance.base if provenance else spec.family
     baseline = _baseline(request, base)
-    retrievers = tuple(dict.fromkeys((spec.name, baseline)))
+    retrievers = tuple(dict.fromkeys((request.name, baseline)))
     found = findings_of(
         request.folder, FindingsRequest(request.terms, baseline, retrievers, looks=request.looks)
     )
-    row = found.board.row(spec.name)
+    row = found.board.row(request.name)
     assert row is not None
     context = {
         "header": card_header(spec, base, list(row.results.values()), request.registry),
         "spec": spec,
+        "retriever": request.name,
+        "first": _reranked(request.name),
+        "rerank_depth": RERANK_DEPTH,
         "source": named_source(spec.source),
         "base": base,
         "baseline": baseline,
@@ -67,7 +80,7 @@ def model_card(request: CardRequest) -> str:
         "row": row,
         "board": found.board,
         "findings": found,
-        "reports": [report for report in found.contamination if _is_on(report, spec)],
+        "reports": [report for report in found.contamination if _is_on(report, request)],
         "training": training_rows(provenance),
         "trained": row.background.trained,
         "facts": facts,
@@ -89,22 +102,28 @@ def training_rows(provenance: Provenance | None) -> list[list[str]]:
     return [[each.name, each.file, f"{each.rows:,}", each.sha256] for each in data]
 
 
+def _reranked(retriever: str) -> str:
+    """What a retriever reranks, by name; "" for one that does not."""
+    return retriever.removeprefix(RERANK).partition(":")[2] if retriever.startswith(RERANK) else ""
+
+
 def _of_training(facts: TrainingFacts | None, base: str) -> list[str]:
     return guard_limits(facts, base) if facts else []
 
 
-def _is_on(report: ContaminationFacts, spec: ModelSpec) -> bool:
-    """Whether a report is about this model; it may be named as a file is."""
-    return bool({spec.name, file_name(spec.name)} & set(report.models))
+def _is_on(report: ContaminationFacts, request: CardRequest) -> bool:
+    """Whether a report is about this model, or the retriever that it is a part of; named as a file is too."""
+    names = {request.spec.name, request.name}
+    return bool((names | {file_name(name) for name in names}) & set(report.models))
 
 
 def _baseline(request: CardRequest, base: str) -> str:
     """Whom the model is set beside: what it was made from, else a usual one, else nobody but itself."""
     results = read_results(request.folder)
-    of_retriever(results, request.spec.name)  # says what is there where it is not
+    of_retriever(results, request.name)  # says what is there where it is not
     there = {result.retriever for result in results}
     wanted = (base, USUAL_BASELINE, BM25)
-    return next((name for name in wanted if name in there and name != request.spec.name), request.spec.name)
+    return next((name for name in wanted if name in there and name != request.name), request.name)
 
 
 def _sentences(found: Findings, row: Row) -> Iterator[str]:

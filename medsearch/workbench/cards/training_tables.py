@@ -21,7 +21,7 @@ _MIB = 2**20
 
 
 def training_context(facts: TrainingFacts) -> dict[str, Any]:
-    """What the template `card_facts` needs beside the facts."""
+    """What the templates `card_dev`, `card_data` and `card_facts` need beside the facts."""
     selection = facts.selection
     return {
         "candidates": _candidates(facts),
@@ -29,6 +29,10 @@ def training_context(facts: TrainingFacts) -> dict[str, Any]:
         "packages": [f"{name} {version}" for name, version in sorted(selection.guard_packages.items())],
         "lengths": _lengths(facts),
         "exports": _exports(facts),
+        "leaks_left_out": leaks_line(facts),
+        "leaks_searched": leaks_searched(facts),
+        "data_licences": data_table(facts),
+        "recipe_settings": settings_table(facts),
     }
 
 
@@ -42,11 +46,18 @@ def guard_limits(facts: TrainingFacts, base: str) -> list[str]:
     return []
 
 
+def leaks_searched(facts: TrainingFacts) -> bool:
+    """Whether all of its training data was searched for queries and answers of benchmarks."""
+    sources = facts.training.get("sources") or ()
+    suites = facts.recipe.get("clean_of")
+    return bool(suites and sources) and all(ROWS_WITH_LEAKS in source for source in sources)
+
+
 def leaks_line(facts: TrainingFacts) -> str:
     """What was done about rows that hold a benchmark's queries or answers."""
     suites = " and ".join(facts.recipe.get("clean_of") or ())
     sources = facts.training.get("sources") or ()
-    if not suites or not sources or not all(ROWS_WITH_LEAKS in source for source in sources):
+    if not leaks_searched(facts):
         return "Nobody searched the training data for queries and answers of benchmarks."
     checked, leaking, left = (
         sum(int(source[key]) for source in sources) for key in (ROWS_CHECKED, ROWS_WITH_LEAKS, LEAKS_LEFT)

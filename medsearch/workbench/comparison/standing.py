@@ -8,15 +8,9 @@ from typing import Any
 
 from medsearch.evaluation.fairness import UNCHECKED
 from medsearch.evaluation.guards import is_known
+from medsearch.evaluation.lineage import candidates_tried, nearest, own_models, provenances_of, summary_of
 from medsearch.evaluation.looks import Look, Standing, looks_at, looks_at_task
-from medsearch.evaluation.provenance import (
-    OF_MODELS,
-    Provenance,
-    SelectionTask,
-    read_provenance,
-    speaks_of,
-    trained_folder,
-)
+from medsearch.evaluation.provenance import OF_MODELS, Provenance, SelectionTask, speaks_of
 from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.selection_leak import CHOSEN_ON, FORCED, selection_leak, shared_mark
 from medsearch.evaluation.used_models import Spec, is_dense, main_model, models_of
@@ -51,20 +45,18 @@ def background_of(results: Sequence[TaskResult], looks: Sequence[Look] | None) -
         MedsearchError: its provenance is there and cannot be read.
     """
     specs = _with_vectors(results[0])
-    folders = {name: trained_folder(str(spec.get("source") or "")) for name, spec in specs.items()}
-    written = {name: read_provenance(folder) for name, folder in folders.items() if folder is not None}
-    now = {result.task: _of_this(result, written) for result in results}
+    now = {result.task: _of_this(result) for result in results}
     kept = [pair for result in results for pair in _kept(result).items()]
-    kept = kept or [(name, one.summary()) for of_task in now.values() for name, one in of_task.items()]
+    kept = kept or [(name, summary_of(found)) for of_task in now.values() for name, found in of_task.items()]
     families = _families(specs, dict(reversed(kept))) or (results[0].retriever,)
-    candidates = [one["candidates"] for _, one in kept if one.get("candidates")]
+    candidates = [number for _, one in kept for number in candidates_tried(one)]
     return Background(
         retriever=results[0].retriever,
         family=families[0],
-        trained=bool(written),
+        trained=any(own_models(spec) for spec in specs.values()),
         candidates=max(candidates, default=None),
         looks=None if looks is None else _looks(results, looks, families),
-        marks={result.task: _marks(result, now[result.task].values()) for result in results},
+        marks={result.task: _marks(result, _known(now[result.task].values())) for result in results},
     )
 
 
@@ -82,16 +74,19 @@ def _kept(result: TaskResult) -> Mapping[str, Mapping[str, Any]]:
     return of_models or {str(main_model(result).get("name") or ""): result.provenance}
 
 
-def _of_this(result: TaskResult, written: Mapping[str, Provenance | None]) -> dict[str, Provenance]:
-    """Each provenance that lies there now, if it is that of the model which the result was made with."""
-    models, kept = models_of(result), _kept(result)
-    return {
-        name: provenance
-        for name, provenance in written.items()
-        if provenance is not None
-        and speaks_of(provenance, str(models.get(name, {}).get("sha256") or ""))
-        and speaks_of(provenance, str(kept.get(name, {}).get("weights_sha256") or ""))
-    }
+def _of_this(result: TaskResult) -> dict[str, tuple[Provenance | None, ...]]:
+    """Model -> what lies there now, of it and its base, if it is of what the result was made with."""
+    kept = _kept(result)
+    found = {name: provenances_of(spec, strict=False) for name, spec in _with_vectors(result).items()}
+    for name, (own, *others) in ((name, each) for name, each in found.items() if each):
+        if own is not None and not speaks_of(own, str(kept.get(name, {}).get("weights_sha256") or "")):
+            found[name] = (None, *others)
+    return {name: each for name, each in found.items() if nearest(each) is not None}
+
+
+def _known(found: Iterable[tuple[Provenance | None, ...]]) -> list[Provenance]:
+    """Of each model the provenance with all that is known of it."""
+    return [provenance for provenance in map(nearest, found) if provenance is not None]
 
 
 def _families(specs: Mapping[str, Spec], kept: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from medsearch.evaluation.fairness import STORED_VECTORS
 from medsearch.evaluation.guards import OF_ENCODING, OF_RUN, short_value
 from medsearch.evaluation.results import TaskResult
 from medsearch.evaluation.used_models import Spec, models_of, prompt_left_out
 from medsearch.workbench.board.leaderboard import Board
 
-OF_ALL_RUNS = (*OF_RUN, *OF_ENCODING, "fusion", "rerank")
+OF_ALL_RUNS = (*OF_RUN, *OF_ENCODING, "fusion", "rerank", STORED_VECTORS)
 _HASH = 16
 _HASHES = ("corpus_hash", "queries_hash", "qrels_hash")
 
