@@ -77,8 +77,9 @@ def _config(specs: Iterable[ModelSpec], bm25: Iterable[str]) -> EdgeConfig:
 def _vector_params(spec: ModelSpec) -> EdgeVectorParams:
     """Token vectors are kept in half precision and without a graph: they are always compared exactly.
 
-    Measured with 181,489 vectors of 128: 259 bytes each and a score off by at most 0.0004 of about 10, where
-    float32 takes 515 bytes, and the engine's 8-bit form 135 with scores off by 0.01 (docs/log.md).
+    Measured with 181,489 vectors of 128: 257 bytes each and a score off by at most 0.0004 of about 7, where
+    float32 takes 513 bytes, and the engine's 8-bit form 133 with scores off by 0.01
+    (`benchmarks/multivector_storage.py`).
     """
     from qdrant_edge import (
         Distance,
