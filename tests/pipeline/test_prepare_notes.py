@@ -149,5 +149,5 @@ def test_a_pool_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     with pytest.raises(MedsearchError, match=r"corpus\.jsonl:\d+ is not a passage"):
         read_pool(run)
     run.pool_file.unlink()
-    with pytest.raises(MedsearchError, match="run `python -m pipeline generate` or `convert`"):
+    with pytest.raises(MedsearchError, match="run `python -m pipeline generate`, `convert` or `prepare`"):
         read_pool(run)
