@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from medsearch.encoders.verify import FILES_MARK
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
 
-_TOOLS = ("torch", "transformers", "onnx", "onnxscript")
+_TOOLS = ("torch", "transformers", "sentence_transformers", "onnx", "onnxscript")
 
 
 def export_key(spec: ModelSpec, *, cache: Path) -> str:
@@ -36,6 +37,11 @@ def ready_export(spec: ModelSpec, *, cache: Path) -> Path:
             export fails.
     """
     folder = cache / "onnx" / export_key(spec, cache=cache)
+    return made_once(folder, lambda draft: _export(spec, draft, cache))
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return `folder`; where it is not there, `make` writes a draft of it, by one process at a time."""
     if folder.is_dir():
         return folder
     from filelock import FileLock
@@ -43,25 +49,34 @@ def ready_export(spec: ModelSpec, *, cache: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not folder.is_dir():
-            _export(spec, folder, cache)
+            draft = folder.with_name(f"{folder.name}.draft")
+            shutil.rmtree(draft, ignore_errors=True)  # of an export that was stopped
+            make(draft)
+            draft.rename(folder)
     return folder
 
 
-def _export(spec: ModelSpec, folder: Path, cache: Path) -> None:
+def _export(spec: ModelSpec, draft: Path, cache: Path) -> None:
     weights = ready_weights(spec, cache=cache)
+    seconds = _expected_seconds(weights / "model.safetensors")
+    export_apart(spec, "medsearch.encoders.export", weights, draft, f"about {seconds} seconds")
+
+
+def export_apart(spec: ModelSpec, module: str, weights: Path, draft: Path, time: str) -> None:
+    """Export by `module` in a process of its own, so that this one never imports torch.
+
+    Raises:
+        ModelUnavailableError: What it needs is not installed, or it fails.
+    """
     missing = [name for name in _TOOLS if find_spec(name) is None]
     if missing:
         raise ModelUnavailableError(
             f"model {spec.name!r} must first be exported to ONNX, which needs {', '.join(missing)};"
             " run `pip install 'medsearch[export]'`, or copy the cache from a machine that has the export"
         )
-    draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)  # of an export that was stopped
-    seconds = _expected_seconds(weights / "model.safetensors")
-    print(f"exporting {spec.name} to ONNX, once; about {seconds} seconds ...", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "medsearch.encoders.export"]
+    print(f"exporting {spec.name} to ONNX, once; {time} ...", file=sys.stderr, flush=True)
     done = subprocess.run(
-        [*command, str(weights), str(draft), str(spec.max_tokens)],
+        [sys.executable, "-m", module, str(weights), str(draft), str(spec.max_tokens)],
         capture_output=True,
         text=True,
         check=False,
@@ -69,7 +84,6 @@ def _export(spec: ModelSpec, folder: Path, cache: Path) -> None:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise ModelUnavailableError(f"model {spec.name!r}: the export to ONNX failed ({reason})")
-    draft.rename(folder)
 
 
 def _expected_seconds(weights: Path) -> int:

@@ -213,7 +213,7 @@ def test_an_export_without_torch_names_the_extra(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "medsearch.encoders.token_cache.find_spec", lambda name: None if name == "torch" else object()
+        "medsearch.encoders.onnx_cache.find_spec", lambda name: None if name == "torch" else object()
     )
     with pytest.raises(ModelUnavailableError, match=r"needs torch; run `pip install 'medsearch\[export\]'`"):
         load_token_encoder(late_spec(folders["none"]), cache=tmp_path)
