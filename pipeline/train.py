@@ -44,6 +44,9 @@ _TRAINED_BY = (
 
 _BASE = "base weights"
 
+CLEAN = "clean"
+"""In the folder of trainings: files without leaks, which all of them share."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
@@ -103,7 +106,8 @@ def begun_job(
     base_spec(recipe, settings.search)
     wanted = recipe.loss.negatives > 0
     reader = SourceReader(settings.runs, recipe.train.seed, progress, strict=request.strict, negatives=wanted)
-    asked = CleanRequest(recipe.clean_of, folder.data, strict=request.strict)
+    shared = settings.training / CLEAN
+    asked = CleanRequest(recipe.clean_of, folder.data, strict=request.strict, shared=shared)
     files = reader.files(recipe.data)
     clean = first_says(lambda: clean_sources(files, asked, settings.search, progress))
     sources = reader.read(recipe.data, clean)

@@ -22,11 +22,12 @@ def is_adapter(spec: ModelSpec) -> bool:
 def attached(spec: ModelSpec, registry: Mapping[str, ModelSpec], *, file: str) -> ModelSpec:
     """The adapter's spec with the base's source and pins among its parameters: its vectors depend on them.
 
-    The base's family is its family too, unless it names one.
+    The base's family is its family too, unless it names one. One of late interaction has dimensions of its
+    own: those of the projection that it brings.
 
     Raises:
-        UsageError: The base is unknown, not dense or an adapter itself, or has another dimension; the message
-            names the file, the entry and the key.
+        UsageError: The base is unknown, not dense or an adapter itself, or has another dimension than a dense
+            adapter; the message names the file, the entry and the key.
     """
     where = f"{file}: [{spec.name}]"
     name = (split_adapter(spec.source) or ("", ""))[1]
@@ -39,10 +40,11 @@ def attached(spec: ModelSpec, registry: Mapping[str, ModelSpec], *, file: str) -
         raise UsageError(f"{where}: source: {name} is an adapter itself; name the model that it adapts")
     if base.kind is not ModelKind.DENSE:
         raise UsageError(f"{where}: source: {name} is {base.kind}; only dense models are adapted")
-    if base.dim != spec.dim:
+    if spec.kind is ModelKind.DENSE and base.dim != spec.dim:
         raise UsageError(f"{where}: dim: must be {base.dim}, as that of {name} is, not {spec.dim}")
-    parameters = {f"base_{field}": str(getattr(base, field)) for field in _OF_BASE}
-    return replace(spec, parameters=parameters, family=spec.family or base.family or base.name)
+    of_base = {f"base_{field}": str(getattr(base, field)) for field in _OF_BASE}
+    family = spec.family or base.family or base.name
+    return replace(spec, parameters={**spec.parameters, **of_base}, family=family)
 
 
 def base_of(spec: ModelSpec) -> ModelSpec | None:

@@ -131,13 +131,15 @@ def _check_agreement(spec: ModelSpec, entry: _Entry) -> None:
 
 
 def _check_adapter(parts: tuple[str, str], spec: ModelSpec, entry: _Entry) -> None:
-    """Folder and base are both named, and the model is dense."""
+    """Folder and base are both named, and the model gives vectors."""
     if not all(parts):
         raise entry.wrong("source", f"must be adapter:FOLDER@MODEL, not {spec.source!r}")
-    if spec.kind is not ModelKind.DENSE:
-        raise entry.wrong("kind", f"must be dense, as only dense models are adapted, not {spec.kind!r}")
-    if spec.parameters:
-        raise entry.wrong("parameters", "an adapter has none; its length, pooling and prompts are keys")
+    late = spec.kind is ModelKind.LATE_INTERACTION
+    if not late and spec.kind is not ModelKind.DENSE:
+        raise entry.wrong("kind", f"must be dense or late_interaction, as it is an adapter, not {spec.kind}")
+    if set(spec.parameters) - ({"token_pooling"} if late else set()):
+        has = "only token_pooling" if late else "none"
+        raise entry.wrong("parameters", f"an adapter has {has}; its length, pooling and prompts are keys")
 
 
 def _check_parameters(spec: ModelSpec, entry: _Entry) -> None:

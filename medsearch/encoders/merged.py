@@ -9,14 +9,16 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from medsearch.encoders.adapter_checks import verify_adapter
+from medsearch.encoders.adapter_checks import verify_adapter, verify_model_settings
 from medsearch.encoders.adapter_files import adapter_pins, locate_adapter
+from medsearch.encoders.adapter_modules import copy_modules
 from medsearch.encoders.adapters import base_of
 from medsearch.encoders.merge import MERGE_VERSION, merge_adapter
-from medsearch.encoders.verify import verify_pins, verify_settings, verify_weights, weights_digest
+from medsearch.encoders.token_folder import verify_token_model
+from medsearch.encoders.verify import verify_pins, verify_weights, weights_digest
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
-from medsearch.types import ModelSpec
+from medsearch.types import ModelKind, ModelSpec
 
 _OF_BASE = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
@@ -31,7 +33,9 @@ def ready_weights(spec: ModelSpec, *, cache: Path) -> Path:
     base = base_of(spec)
     if base is None:
         folder = locate_weights(spec)
-        verify_weights(spec, folder, cache=cache)
+        late = spec.kind is ModelKind.LATE_INTERACTION
+        verify = verify_token_model if late else verify_weights
+        verify(spec, folder, cache=cache)
         return folder
     verify_adapter(spec, base)
     folder = cache / "adapters" / _merged_key(spec, cache)
@@ -42,7 +46,7 @@ def ready_weights(spec: ModelSpec, *, cache: Path) -> Path:
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not folder.is_dir():
                 _merge(spec, base, folder, cache)
-    verify_settings(spec, folder)
+    verify_model_settings(spec, folder)
     return folder
 
 
@@ -88,11 +92,16 @@ def _merge(spec: ModelSpec, base: ModelSpec, folder: Path, cache: Path) -> None:
         for name in _OF_BASE:
             if (weights / name).is_file():
                 shutil.copyfile(weights / name, draft / name)
-        _write_modules(spec, draft)
+        if spec.kind is ModelKind.LATE_INTERACTION:
+            copy_modules(spec.name, adapter, draft)
+        else:
+            _write_modules(spec, draft)
+        adapter_pins(spec)  # the adapter may have been written while it was read
+        draft.rename(folder)
     except (OSError, ValueError) as error:
-        shutil.rmtree(draft, ignore_errors=True)
         raise ModelUnavailableError(f"model {spec.name!r} cannot be merged: {error}") from None
-    draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # of a merge that failed: a good one has another name by now
 
 
 def _write_modules(spec: ModelSpec, folder: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsearch.encoders.merged import readable_key
+from medsearch.encoders.adapters import is_adapter
+from medsearch.encoders.merged import readable_key, ready_weights, weights_key
 from medsearch.encoders.onnx_cache import export_apart, made_once
 from medsearch.encoders.token_export import TOKEN_EXPORT_VERSION
-from medsearch.encoders.token_folder import verify_token_model
 from medsearch.encoders.verify import FILES_MARK, files_digest, verify_pins, weights_digest
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
@@ -19,7 +19,7 @@ def token_export_key(spec: ModelSpec, *, cache: Path) -> str:
 
     That is its weights, its other files (its projection among them), its length and the export's version. A
     hub's commit, and a folder's pins where it has both, stand for all files, which then need not be on this
-    machine.
+    machine. An adapter is known by its own files and by its base's weights: see `weights_key`.
 
     Raises:
         ModelUnavailableError: The weights are missing, or are not the pinned ones.
@@ -31,6 +31,8 @@ def token_export_key(spec: ModelSpec, *, cache: Path) -> str:
 
 def _content(spec: ModelSpec, cache: Path) -> list[str]:
     """What the files are known by; those that are there must be the pinned ones."""
+    if is_adapter(spec):
+        return [*weights_key(spec, cache=cache)]
     if spec.source.startswith("hub:"):
         return [spec.revision]
     pins = [spec.sha256, spec.revision.partition(FILES_MARK)[2]]
@@ -56,7 +58,7 @@ def ready_token_export(spec: ModelSpec, *, cache: Path) -> Path:
 
 
 def _export(spec: ModelSpec, draft: Path, cache: Path) -> None:
-    weights = locate_weights(spec)
-    verify_token_model(spec, weights, cache=cache)
+    weights = ready_weights(spec, cache=cache)
     export_apart(spec, "medsearch.encoders.token_export", weights, draft, "half a minute or more")
-    verify_pins(spec, weights, cache=cache)  # the folder may have been written while it was read
+    if not is_adapter(spec):
+        verify_pins(spec, weights, cache=cache)  # the folder may have been written while it was read

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
+from medsearch.encoders.adapter_modules import adapter_modules
+from medsearch.encoders.adapters import is_adapter
+from medsearch.encoders.token_modules import (
+    DENSE,
+    TRANSFORMER,
+    damaged,
+    module_config,
+    module_kind,
+    read_modules,
+    read_object,
+)
 from medsearch.encoders.verify import verify_pins
 from medsearch.errors import ModelUnavailableError, UsageError
 from medsearch.types import ModelSpec
 
-DENSE, MASK, NORMALIZE = "Dense", "MultiVectorMask", "Normalize"
-_MODULES = ("Transformer", DENSE, MASK, NORMALIZE)
+MASK, NORMALIZE = "MultiVectorMask", "Normalize"
+_MODULES = (TRANSFORMER, DENSE, MASK, NORMALIZE)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # the first that is there counts, as in the library
 _TYPE = "MultiVectorEncoder"
-_LIBRARY = "sentence_transformers."
 STANFORD = "stanford"
 """`format` in the parameters of an entry whose repository cannot be run as it is."""
 
 
 def projection_files(folder: Path) -> list[Path]:
     """The weights of the modules behind the transformer, such as `1_Dense/model.safetensors`."""
-    paths = [folder / module["path"] for module in _modules(folder) if _kind(module) == DENSE]
+    paths = [folder / module["path"] for module in read_modules(folder) if module_kind(module) == DENSE]
     return [path / "model.safetensors" for path in paths]
 
 
@@ -33,6 +41,20 @@ def verify_token_model(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
     """
     check_token_folder(spec, folder)
     verify_pins(spec, folder, cache=cache)
+    _refuse_disagreements(spec, folder)
+
+
+def verify_token_settings(spec: ModelSpec, folder: Path) -> None:
+    """The same without the pins: of an adapter's folder, or of one that it was merged into.
+
+    Raises:
+        ModelUnavailableError: the message names what differs, and what to do.
+    """
+    check_token_folder(spec, folder)
+    _refuse_disagreements(spec, folder)
+
+
+def _refuse_disagreements(spec: ModelSpec, folder: Path) -> None:
     for field, stated, wanted in _disagreements(spec, folder):
         raise ModelUnavailableError(
             f"model {spec.name!r}: {field} is {stated} in {folder}, but {wanted} in the registry;"
@@ -76,13 +98,20 @@ def check_token_folder(spec: ModelSpec, folder: Path) -> None:
     Raises:
         ModelUnavailableError: the message names what is wrong, and what to do.
     """
-    kinds = [_kind(module) for module in _modules(folder)]
-    stated = _read(folder / "config_sentence_transformers.json").get("model_type")
-    if stated != _TYPE or kinds[:1] != ["Transformer"]:
+    if is_adapter(spec):
+        adapter_modules(spec.name, folder)
+    kinds = [module_kind(module) for module in read_modules(folder)]
+    stated = read_object(folder / "config_sentence_transformers.json").get("model_type")
+    if stated != _TYPE or kinds[:1] != [TRANSFORMER]:
+        instead = (
+            "copy the whole folder of one that is of late interaction, or correct the entry's kind"
+            if is_adapter(spec)
+            else f"load it with {_TYPE}(FOLDER), save it with save_pretrained, and name that folder as"
+            ' source = "path:FOLDER"'
+        )
         raise ModelUnavailableError(
             f"model {spec.name!r}: {folder} was not saved by sentence_transformers.{_TYPE} (other ColBERT"
-            f" formats are not read); load it with {_TYPE}(FOLDER), save it with save_pretrained, and name"
-            ' that folder as source = "path:FOLDER"'
+            f" formats are not read); {instead}"
         )
     for kind in kinds:
         if kind not in _MODULES:
@@ -105,15 +134,15 @@ def check_token_folder(spec: ModelSpec, folder: Path) -> None:
 def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, object]]:
     """(field, what the folder says, what the registry says) for each contradiction."""
     found: list[tuple[str, object, object]] = []
-    config = _read(folder / "config.json")
+    config = read_object(folder / "config.json")
     dims = [config.get("hidden_size", spec.dim)]
     dims += _dense_dims(folder)
     if dims[-1] != spec.dim:
         found.append(("dim (of the last projection)", dims[-1], spec.dim))
     stated = {
-        "document_length": _read(folder / "sentence_bert_config.json").get("document_length"),
+        "document_length": read_object(folder / "sentence_bert_config.json").get("document_length"),
         "max_position_embeddings": config.get("max_position_embeddings"),
-        "model_max_length": _read(folder / "tokenizer_config.json").get("model_max_length"),
+        "model_max_length": read_object(folder / "tokenizer_config.json").get("model_max_length"),
     }
     for field, limit in stated.items():
         if isinstance(limit, int | float) and 0 < limit < spec.max_tokens:
@@ -121,8 +150,8 @@ def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, obj
     for field, stated_prompt, wanted in _prompts(spec, folder):
         if stated_prompt != wanted:
             found.append((field, repr(stated_prompt), repr(wanted)))
-    for module in _modules(folder):
-        if _kind(module) == MASK and _config(folder, module).get("keep_only_token_ids"):
+    for module in read_modules(folder):
+        if module_kind(module) == MASK and module_config(folder, module).get("keep_only_token_ids"):
             found.append(("keep_only_token_ids (of the mask)", "set", "not supported"))
     return found
 
@@ -130,65 +159,23 @@ def _disagreements(spec: ModelSpec, folder: Path) -> list[tuple[str, object, obj
 def _dense_dims(folder: Path) -> list[int]:
     """Of each projection the dimensions that it gives."""
     dims = []
-    for module in _modules(folder):
-        if _kind(module) == DENSE:
-            dim = _config(folder, module).get("out_features")
+    for module in read_modules(folder):
+        if module_kind(module) == DENSE:
+            dim = module_config(folder, module).get("out_features")
             if not isinstance(dim, int):
                 file = folder / module["path"] / "config.json"
-                raise _damaged(file, "it is missing, or has no number out_features")
+                raise damaged(file, "it is missing, or has no number out_features")
             dims.append(dim)
     return dims
 
 
 def _prompts(spec: ModelSpec, folder: Path) -> list[tuple[str, str, str]]:
     file = folder / "config_sentence_transformers.json"
-    prompts = _read(file).get("prompts") or {}
+    prompts = read_object(file).get("prompts") or {}
     if not isinstance(prompts, dict):
-        raise _damaged(file, "prompts must be an object")
+        raise damaged(file, "prompts must be an object")
     document = next((prompts[name] for name in _DOCUMENT_PROMPTS if prompts.get(name) is not None), "")
     return [
         ("query_prompt (prompts.query)", prompts.get("query") or "", spec.query_prompt),
         ("document_prompt (prompts.document)", document, spec.document_prompt),
     ]
-
-
-def _modules(folder: Path) -> list[dict[str, Any]]:
-    file = folder / "modules.json"
-    modules = _json(file) if file.is_file() else []
-    if not isinstance(modules, list) or not all(map(_is_module, modules)):
-        raise _damaged(file, "a list of modules with type and path is due")
-    return modules
-
-
-def _is_module(module: object) -> bool:
-    return isinstance(module, dict) and all(isinstance(module.get(key), str) for key in ("type", "path"))
-
-
-def _kind(module: dict[str, Any]) -> str:
-    """The last part of a module's type, but of one that is not the library's own all of it: none we run."""
-    name = str(module["type"])
-    return name.rpartition(".")[2] if name.startswith(_LIBRARY) else name
-
-
-def _config(folder: Path, module: dict[str, Any]) -> dict[str, Any]:
-    return _read(folder / module["path"] / "config.json")
-
-
-def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    content = _json(file)
-    if not isinstance(content, dict):
-        raise _damaged(file, "a JSON object is due")
-    return content
-
-
-def _json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(file, (str(error).splitlines() or [type(error).__name__])[0]) from None
-
-
-def _damaged(file: Path, why: str) -> ModelUnavailableError:
-    return ModelUnavailableError(f"{file} is damaged ({why}); copy the whole folder of the model again")

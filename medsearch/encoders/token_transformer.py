@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from medsearch.encoders.token_folder import check_format, pooling_factor, verify_token_model
+from medsearch.encoders.merged import ready_weights
+from medsearch.encoders.token_folder import check_format, pooling_factor
 from medsearch.encoders.token_pooling import check_pooling, pool_tokens
-from medsearch.encoders.weights import locate_weights
 from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec, Vectors
 
@@ -27,8 +27,7 @@ class TransformerTokenEncoder:
         self.spec = spec
         check_format(spec)
         self._factor = pooling_factor(spec)
-        folder = locate_weights(spec)
-        verify_token_model(spec, folder, cache=cache)
+        folder = ready_weights(spec, cache=cache)
         try:
             from sentence_transformers import MultiVectorEncoder
         except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ STAGES = {
     "convert": "turn a corpus with human judgements into the same rows",
     "crop": "cut training pairs out of the texts of other runs, without a language model",
     "train": "fine-tune a model by a recipe, choose on dev, and publish it",
+    "ablate": "train variants of a recipe side by side, and say what each part is worth",
     "report": "write the dataset: card, parquet files, a page to read by eye",
     "llm": "serve a language model on this machine with vLLM",
 }

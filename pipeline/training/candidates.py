@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from medsearch.encoders.adapter_files import CONFIG, WEIGHTS
+from medsearch.encoders.adapter_files import CONFIG, WEIGHTS, locate_adapter
+from medsearch.encoders.adapters import base_of
 from medsearch.encoders.merge import merge_adapter
 from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.registry import find_model, load_registry
@@ -17,6 +18,7 @@ from medsearch.errors import MedsearchError
 from medsearch.types import ModelKind, ModelSpec
 from pipeline.journal import digest
 from pipeline.training.adapter_averaging import mean_adapter, nearer_to_base, read_adapter, write_adapter
+from pipeline.training.adapter_stacking import stacked
 from pipeline.training.averaging import mean_weights, mixed_with_base, read_tensors, write_tensors
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.late_projection import start_file
@@ -97,10 +99,16 @@ class CandidateMaker:
         mean, lost = mean_adapter(adapters)
         for name in (CONFIG, WEIGHTS):
             (folder / name).unlink(missing_ok=True)
-        write_adapter(nearer_to_base(mean, candidate.base_share), folder / ADAPTER, _public_name(self.base))
+        adapter = nearer_to_base(mean, candidate.base_share)
+        lowest, below = self.base, self.base_folder
+        if (root := base_of(self.base)) is not None:
+            # An adapter cannot stand on an adapter: both become one of the model under them.
+            adapter = stacked(read_adapter(locate_adapter(self.base)), adapter)
+            lowest, below = root, locate_weights(root)
+        write_adapter(adapter, folder / ADAPTER, _public_name(lowest))
         self.facts[candidate.name] = {"cut_off_by_averaging": lost}
         try:
-            merge_adapter(self.base_folder, folder / ADAPTER, folder / WEIGHTS_FILE)
+            merge_adapter(below, folder / ADAPTER, folder / WEIGHTS_FILE)
         except ValueError as error:
             raise MedsearchError(
                 f"{candidate.name} cannot be merged with {self.base.name}: {error}"

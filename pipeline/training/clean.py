@@ -19,6 +19,7 @@ from medsearch.workbench.ledger.clean_training import write_clean
 from medsearch.workbench.ledger.contamination import ContaminationRequest, Ledger, check_contamination
 from pipeline.journal import digest
 from pipeline.training.clean_record import UNREADABLE, CleanRecord, keep_records, read_records
+from pipeline.training.clean_store import CleanStore
 from pipeline.training.clean_suites import CheckedSuite, checked_suites
 from pipeline.training.source_names import bare
 
@@ -27,11 +28,15 @@ _WORK = "work"
 
 @dataclass(frozen=True, slots=True)
 class CleanRequest:
-    """What to clean of: names of suites. `folder` is where clean files go, `strict` allows no bad row."""
+    """What to clean of: names of suites. `folder` is where clean files go, `strict` allows no bad row.
+
+    `shared` is a folder in which runs beside one another leave what they have cleaned (`None`: none).
+    """
 
     suites: tuple[str, ...]
     folder: Path
     strict: bool = False
+    shared: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,9 @@ def clean_sources(
 ) -> dict[Path, CleanFile]:
     """For each file (with the name of its source, each its own) the one to train on, `folder`/NAME.jsonl.
 
-    A file that was cleaned before is not read again unless it, a suite or a corpus of one has changed. With
-    no suite nothing is done, and the original files are to be used.
+    A file that was cleaned before, here or for a run that shares what it cleaned, is not searched again
+    unless it, a suite or a corpus of one has changed. With no suite nothing is done, and the original files
+    are to be used.
 
     Raises:
         UsageError: there is no such suite, a corpus of one is not on this machine, or a file cannot be read.
@@ -69,11 +75,10 @@ def clean_sources(
         or not records[name].holds(hashes[file], known, request.folder / f"{name}.jsonl")
     }
     if todo:
-        made = _Cleaning(suites, request.folder, settings, progress).clean(todo, hashes)
-        records = {name: found for name, found in {**records, **made}.items() if name in named.values()}
+        cleaning = _Cleaning(suites, request.folder, settings, progress)
+        made = cleaning.lent_or_made(CleanStore(request.shared), todo, hashes)
+        records = {name: record for name, record in {**records, **made}.items() if name in named.values()}
         keep_records(records, request.folder)
-        for name, record in made.items():
-            progress.say(f"{name}: {record.told()}")
     if request.strict:
         _refuse_bad_rows({file: records[name] for file, name in named.items()})
     return {
@@ -88,6 +93,23 @@ class _Cleaning:
     folder: Path
     settings: Settings
     progress: Progress
+
+    def lent_or_made(
+        self, store: CleanStore, todo: Mapping[Path, str], hashes: Mapping[Path, str]
+    ) -> dict[str, CleanRecord]:
+        """Take what another run has cleaned, and clean the rest; that is shared in its turn."""
+        known = [(suite.suite.name, suite.key) for suite in self.suites]
+        lent: dict[str, CleanRecord] = {}
+        for file, name in todo.items():
+            if (record := store.lend(hashes[file], known, self.folder / f"{name}.jsonl")) is not None:
+                lent[name] = record
+                self.progress.say(f"{name}: {record.told()}, as another run has found")
+        rest = {file: name for file, name in todo.items() if name not in lent}
+        made = self.clean(rest, hashes) if rest else {}
+        for name, record in made.items():
+            store.keep(record, self.folder / f"{name}.jsonl")
+            self.progress.say(f"{name}: {record.told()}")
+        return lent | made
 
     def clean(self, todo: Mapping[Path, str], hashes: Mapping[Path, str]) -> dict[str, CleanRecord]:
         """Clean the files of one suite after the other, prove it, and only then put them in place."""

@@ -13,7 +13,7 @@ from pipeline.training.late_projection import begin_projection
 from pipeline.training.padding import Chunks
 from pipeline.training.processes import world_size
 from pipeline.training.questions import question_vectors
-from pipeline.training.recipe import DistillLoss, LossKind
+from pipeline.training.recipe import LossKind
 from pipeline.training.teacher import load_teacher
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def late_learner(job: TrainingJob) -> tuple[MultiVectorEncoder, nn.Module]:
     import torch
 
     from pipeline.training.late_objective import LateRanking
-    from pipeline.training.objective import Distil, Ranking
+    from pipeline.training.objective import Distil, Ranking, distil_term
     from pipeline.training.same_question import SameQuestion
 
     recipe = job.recipe
@@ -73,8 +73,7 @@ def late_learner(job: TrainingJob) -> tuple[MultiVectorEncoder, nn.Module]:
             add_lora(model, recipe.lora)
     terms: tuple[Distil, ...] = ()
     if (distill := recipe.distill) is not None:
-        margins = distill.loss is DistillLoss.MARGIN
-        terms = (Distil(distill.weight, distill.temperature, distill.in_batch, margins),)
+        terms = (distil_term(distill),)
     dim = model.get_embedding_dimension()
     assert dim is not None, "the projection says its dimensions"
     gather = world_size() > 1

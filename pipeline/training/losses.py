@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsearch.errors import UsageError
 from medsearch.types import ModelSpec
-from pipeline.training.recipe import DistillLoss, LossKind, TrainRecipe
+from pipeline.training.recipe import LossKind, TrainRecipe
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -46,8 +46,7 @@ def dense_loss(
         near = parts.NearBase(model, base, recipe.loss.stay_near_base, rows)
         terms.append(near)
     if (distill := recipe.distill) is not None:
-        margins = distill.loss is DistillLoss.MARGIN
-        terms.append(parts.Distil(distill.weight, distill.temperature, distill.in_batch, margins))
+        terms.append(parts.distil_term(distill))
     dim = model.get_embedding_dimension()
     assert dim is not None, "a model built from a registry's entry says its dimensions"
     gather = devices > 1

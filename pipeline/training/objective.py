@@ -20,6 +20,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.util import cos_sim
 from torch import Tensor, nn
 
+from pipeline.training.recipe import DistillLoss, DistillTable
 from pipeline.training.same_question import BASE_VECTORS, SameQuestion
 
 Features = Mapping[str, Any]
@@ -199,13 +200,15 @@ class Distil:
     """How far the model's scores are from a teacher's, which come as the batch's labels, flattened.
 
     With `in_batch` every query has a score for every document, else for its own positive and negatives.
-    `margins` compares differences to the positive's score (Hofstätter et al., 2020), else softmaxes.
+    `margins` compares differences to the positive's score (Hofstätter et al., 2020), else softmaxes; then
+    `of_teacher` divides the teacher's scores, 0 being `temperature`.
     """
 
     weight: float
     temperature: float
     in_batch: bool
     margins: bool
+    of_teacher: float = 0.0
 
     def __call__(self, queries: Tensor, documents: Tensor, labels: Tensor | None, /) -> Tensor:
         """The weighted loss: 0 for rows that have nothing to compare."""
@@ -227,8 +230,14 @@ class Distil:
             ours, theirs = (each.gather(1, own[:, None]) - each for each in (scores, wanted))
             return self.weight * (ours - theirs).square().mean()
         ours = torch.log_softmax(scores / self.temperature, dim=1)
-        theirs = torch.log_softmax(wanted / self.temperature, dim=1)
+        theirs = torch.log_softmax(wanted / (self.of_teacher or self.temperature), dim=1)
         return self.weight * nn.functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+
+
+def distil_term(table: DistillTable) -> Distil:
+    """The term that a recipe asks for."""
+    margins = table.loss is DistillLoss.MARGIN
+    return Distil(table.weight, table.temperature, table.in_batch, margins, table.teacher_temperature)
 
 
 def encode(model: nn.Module, column: Features, rows: int) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from medsearch.encoders.adapter_files import WEIGHTS
+from medsearch.encoders.adapters import base_of
 from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.verify import pinned_revision
 from medsearch.errors import MedsearchError
@@ -65,8 +66,9 @@ def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
     of_base = nearest(provenances_of(asdict(find_model(job.recipe.base, registry))))
     record = provenance_record(job, selected, weights_sha256=sha256)
     provenance = record.model_copy(update={"of_base": of_base})
-    _write_provenances(provenance, draft)
-    write_adapter_entry(spec, job.recipe.base, draft, job.folder.model)
+    lowest = (base_of(selected.base) or selected.base).name
+    _write_provenances(provenance, lowest, draft)
+    write_adapter_entry(spec, lowest, draft, job.folder.model)
     write_training_facts(facts, draft)
     source = f"path:{job.folder.model.absolute()}"
     (draft / REGISTRY).write_text(entry_text(spec, source, sha256=sha256), encoding="utf-8")
@@ -75,12 +77,16 @@ def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
     return _switch_in(draft, job.folder.model)
 
 
-def _write_provenances(provenance: Provenance, draft: Path) -> None:
-    """The model's, and its adapter's, whose folder is shipped alone and says itself what it was chosen on."""
+def _write_provenances(provenance: Provenance, lowest: str, draft: Path) -> None:
+    """The model's, and its adapter's, whose folder is shipped alone and says itself what it was chosen on.
+
+    The adapter's names the model that it changes, which is `lowest` where the base is an adapter itself.
+    """
     write_provenance(provenance, draft)
     if (draft / ADAPTER / WEIGHTS).is_file():
         of_adapter = digest(draft / ADAPTER / WEIGHTS)
-        write_provenance(provenance.model_copy(update={"weights_sha256": of_adapter}), draft / ADAPTER)
+        changes = {"weights_sha256": of_adapter, "base": lowest}
+        write_provenance(provenance.model_copy(update=changes), draft / ADAPTER)
 
 
 def _is_published(job: TrainingJob, trained: Trained, selected: Selected) -> bool:

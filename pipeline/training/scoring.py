@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.transformer import TransformerEncoder
-from medsearch.encoders.weights import locate_weights
 from medsearch.protocols import Progress
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec
@@ -50,7 +50,7 @@ def score_model(
     """
     total = sum(texts_in(panel) for panel in panels.values())
     with progress.stage(f"Scoring {spec.name}", total) as advance:
-        score = _late(spec) if spec.kind is ModelKind.LATE_INTERACTION else _dense(spec, settings)
+        score = _late(spec, settings) if spec.kind is ModelKind.LATE_INTERACTION else _dense(spec, settings)
         return {name: score(panel, advance) for name, panel in panels.items()}
 
 
@@ -68,11 +68,12 @@ def _dense(spec: ModelSpec, settings: Settings) -> _Score:
     return score
 
 
-def _late(spec: ModelSpec) -> _Score:
+def _late(spec: ModelSpec, settings: Settings) -> _Score:
     from sentence_transformers import MultiVectorEncoder
 
+    folder = ready_weights(spec, cache=settings.cache)
     with silent():
-        encoders = encoders_of(MultiVectorEncoder(str(locate_weights(spec)), local_files_only=True))
+        encoders = encoders_of(MultiVectorEncoder(str(folder), local_files_only=True))
 
     def score(panel: Panel, advance: Callable[[int], None]) -> dict[str, dict[str, float]]:
         return late_query_scores(panel, *encoders, advance)

@@ -63,7 +63,8 @@ def load_teacher(job: TrainingJob) -> Teacher:
         return TermScores(texts, find_model(_BM25, _registry(job)))
     if name.startswith(_HYBRID):
         dense = _dense(name.removeprefix(_HYBRID), job)
-        return HybridTeacher(dense, TermScores(texts, find_model(_BM25, _registry(job))))
+        terms = TermScores(texts, find_model(_BM25, _registry(job)))
+        return HybridTeacher(dense, terms, job.recipe.distill.dense_share)
     return _dense(name, job)
 
 
@@ -96,22 +97,24 @@ class DenseTeacher:
 
 @dataclass(frozen=True, slots=True)
 class HybridTeacher:
-    """The mean of cosine and BM25, each brought to 0 to 1 by what it could be at most and at least.
+    """The weighted mean of cosine and BM25, each brought to 0 to 1 by what it could be at most and at least.
 
     This is the convex combination of Bruch et al. (2023, "An Analysis of Fusion Functions for Hybrid
-    Retrieval") with weight 0.5, and with BM25's limit for the query in place of the highest score found, so
-    that a score does not depend on the batch.
+    Retrieval"), `dense_share` being the cosine's weight, with BM25's limit for the query in place of the
+    highest score found, so that a score does not depend on the batch.
     """
 
     dense: DenseTeacher
     terms: TermScores
+    dense_share: float = 0.5
 
     def scores(self, queries: Sequence[str], documents: Sequence[Sequence[str]], /) -> Scores:
         """Combined scores, 0 to 1."""
         cosine = (1 + self.dense.scores(queries, documents)) / 2
         limits = self.terms.limits(queries)[:, None]
         share = self.terms.scores(queries, documents) / np.maximum(limits, np.float32(1e-9))
-        return ((cosine + share) / 2).astype(np.float32)
+        mean = self.dense_share * cosine + (1 - self.dense_share) * share
+        return mean.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,8 @@ def put_adapter(folder: Path, weights: bytes = b"weights") -> Path:
         ({"dim": "32"}, "[mine]: dim: must be 384, as that of minilm is, not 32"),
         ({"parameters": "{ a = 1 }"}, "[mine]: parameters: an adapter has none"),
         (
-            {"kind": '"late_interaction"', "pooling": '"none"'},
-            "[mine]: kind: must be dense, as only dense models are adapted",
+            {"kind": '"sparse"', "pooling": '"none"'},
+            "[mine]: kind: must be dense or late_interaction, as it is an adapter, not sparse",
         ),
     ],
 )

@@ -118,6 +118,43 @@ def test_all_files_are_checked_at_once_and_never_twice(
     assert place.heard.lines == []
 
 
+def test_runs_share_what_one_of_them_has_cleaned(
+    place: Place, tmp_path: Path, checks: list[tuple[str, list[str]]]
+) -> None:
+    file, good = leaking(tmp_path), write_lines(tmp_path / "good.jsonl", CLEAN_ROWS)
+
+    def cleaned(run: str, names: dict[Path, str]) -> dict[Path, CleanFile]:
+        checks.clear()
+        place.heard = Heard()
+        request = CleanRequest(place.suites, tmp_path / run / "data", shared=tmp_path / "clean")
+        return clean_sources(names, request, place.settings, place.heard)
+
+    first = cleaned("one", {file: "leaking.jsonl"})
+    assert len(checks) == 4
+    # Another run has the file under another name, and one that nobody has cleaned.
+    second = cleaned("two", {file: "again.jsonl", good: "good.jsonl"})
+    assert checks == [("report", ["good.jsonl"]), ("dev", ["good.jsonl"])]
+    assert second[file].path == tmp_path / "two" / "data" / "again.jsonl"
+    assert second[file].path.read_bytes() == first[file].path.read_bytes()
+    assert second[file].counts == first[file].counts
+    assert place.heard.lines[0].startswith(
+        "again: 2 rows with a leak into report and dev left out, as another"
+    )
+    kept = json.loads((tmp_path / "two" / "data" / "clean.json").read_text("utf-8"))["again"]
+    assert kept["sha256"] == sha256(second[file].path.read_bytes()).hexdigest()
+    assert kept["source"] == sha256(file.read_bytes()).hexdigest()
+    assert cleaned("two", {file: "again.jsonl", good: "good.jsonl"}) == second
+    assert checks == []
+    # What was touched is lent to nobody; nor is what was cleaned of another suite.
+    for shared in (tmp_path / "clean").glob("*.jsonl"):
+        shared.write_bytes(b"touched")
+    assert cleaned("three", {file: "leaking.jsonl"})[file].path.read_bytes().count(b"\n") == 3
+    assert checks
+    place.suites = place.suites[:1]
+    cleaned("four", {file: "leaking.jsonl"})
+    assert [suite for suite, _ in checks] == ["report", "report"]
+
+
 def test_whatever_changes_is_checked_again(
     place: Place, tmp_path: Path, checks: list[tuple[str, list[str]]]
 ) -> None:

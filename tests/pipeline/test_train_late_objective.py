@@ -70,7 +70,7 @@ def test_a_teacher_is_followed_by_maxsim(
     tmp_path: Path, material: Material, kind: str, in_batch: bool
 ) -> None:
     """The part that it adds is what the dense term gives for the library's scores, and so are gradients."""
-    told = f"weight = 0.7\ntemperature = 0.1\nin_batch = {str(in_batch).lower()}"
+    told = f"weight = 0.7\ntemperature = 0.1\nteacher_temperature = 0.3\nin_batch = {str(in_batch).lower()}"
     loss_table = f'[loss]\nkind = "{kind}"\nnegatives = 2'
     tables = f'{loss_table}\n[distill]\nteacher = "bm25"\n{told}'
     job = late_job(tmp_path / "taught", material, tables, "mini_batch = 3")
@@ -95,7 +95,9 @@ def test_a_teacher_is_followed_by_maxsim(
     if not in_batch:
         scores = torch.stack([scores[row, row::rows] for row in range(rows)])
         own = torch.zeros(rows, dtype=torch.long)
-    added = Distil(0.7, 0.1, in_batch, margins=False).apart(scores, labels.view(rows, -1), own)
+    added = Distil(0.7, 0.1, in_batch, margins=False, of_teacher=0.3).apart(
+        scores, labels.view(rows, -1), own
+    )
     added.backward()
     assert value.item() == pytest.approx(ranked.item() + added.item(), rel=1e-4)
     alike(ours, gradients(model))

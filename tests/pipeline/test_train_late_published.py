@@ -23,6 +23,7 @@ from training_material import (
 )
 
 from medsearch.encoders.export import export_model
+from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.onnx_cache import export_key
 from medsearch.encoders.registry import load_registry
 from medsearch.encoders.token_cache import token_export_key
@@ -105,14 +106,18 @@ def test_the_folder_is_whole_and_names_no_place_on_this_machine(made: Made) -> N
     found = {file.relative_to(made.folder).as_posix() for file in made.folder.rglob("*") if file.is_file()}
     assert found == {
         "1_Dense/config.json", "1_Dense/model.safetensors", "2_MultiVectorMask/config.json",
-        "3_Normalize/config.json", "README.md", "adapter/adapter_config.json",
-        "adapter/adapter_model.safetensors", "adapter/provenance.json", "config.json",
+        "3_Normalize/config.json", "README.md", "adapter/1_Dense/config.json",
+        "adapter/1_Dense/model.safetensors", "adapter/2_MultiVectorMask/config.json",
+        "adapter/3_Normalize/config.json", "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors", "adapter/config_sentence_transformers.json",
+        "adapter/modules.json", "adapter/provenance.json", "adapter/registry.toml",
+        "adapter/sentence_bert_config.json", "config.json",
         "config_sentence_transformers.json", "model.safetensors", "modules.json", "onnx/model.onnx",
         "onnx/token_vectors.json", "onnx/tokenizer.json", "provenance.json", "registry.toml",
         "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json", "training.json",
     }  # fmt: skip
     root = str(made.folder.parents[1])
-    for name in found - {"registry.toml", "training.json"}:
+    for name in found - {"registry.toml", "adapter/registry.toml", "training.json"}:
         assert root.encode() not in (made.folder / name).read_bytes(), name
 
 
@@ -170,3 +175,22 @@ def test_the_library_loads_it_as_any_other(made: Made) -> None:
     right, wrong = max_sim([query], found)[0]
     assert right > wrong
     assert np.linalg.norm(query, axis=1) == pytest.approx(np.ones(len(query)), abs=1e-5)
+
+
+def test_its_adapter_alone_gives_the_same_vectors(made: Made, tmp_path: Path) -> None:
+    entry = (made.folder / "adapter" / "registry.toml").read_text("utf-8")
+    alone = tmp_path / "alone.toml"
+    tiny = (made.folder.parents[1] / "models.toml").read_text("utf-8")
+    alone.write_text(tiny + entry, encoding="utf-8")
+    spec = load_registry(alone, cache=made.settings.cache)[MODEL]
+    assert spec.source == f"adapter:{made.folder / 'adapter'}@tiny"
+    merged = ready_weights(spec, cache=made.settings.cache)
+    one, other = (MultiVectorEncoder(str(folder), local_files_only=True) for folder in (merged, made.folder))
+    texts = ["what is fever g h", "i j fever, cough is in this. " * 20]
+    for side in ("encode_query", "encode_document"):
+        pairs = zip(
+            *(getattr(each, side)(texts, convert_to_numpy=True) for each in (one, other)), strict=True
+        )
+        for ours, theirs in pairs:
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert provenance_of(spec) is not None

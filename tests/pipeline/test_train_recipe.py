@@ -42,6 +42,14 @@ RECIPES = Path(__file__).parents[2] / "pipeline" / "recipes"
             "give loss.negatives or distill.in_batch",
         ),
         (
+            "[train]\nsteps = 3\n[distill]\nteacher = 'bm25'\nloss = 'margin'\nteacher_temperature = 0.1",
+            "distill: teacher_temperature is for the loss kl",
+        ),
+        (
+            "[train]\nsteps = 3\n[distill]\nteacher = 'bm25'\ndense_share = 0.7",
+            "distill: dense_share is for a teacher that is a hybrid",
+        ),
+        (
             "[train]\nsteps = 3\nkeep_checkpoints = 2\n[select]\ncheckpoints = 3",
             "above train.keep_checkpoints 2",
         ),

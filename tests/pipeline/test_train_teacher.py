@@ -101,6 +101,8 @@ def test_dense_and_hybrid_scores(tmp_path: Path) -> None:
     share = terms.scores(["chest angina"], own[:1]) / terms.limits(["chest angina"])
     assert hybrid[0] == pytest.approx(((1 + scores[0]) / 2 + share[0]) / 2)
     assert ((hybrid >= 0) & (hybrid <= 1)).all()
+    mostly = HybridTeacher(dense, terms, 0.75).scores(["chest angina", "glucose"], own)
+    assert mostly[0] == pytest.approx(0.75 * (1 + scores[0]) / 2 + 0.25 * share[0])
 
 
 def test_a_batchs_scores_are_laid_out_as_the_loss_has_them() -> None:
