@@ -16,11 +16,12 @@ COMPARED ?= bm25,minilm,hybrid:minilm
 JUDGED_ON := $(if $(filter file undefined,$(origin SUITE)),medical-dev,$(SUITE))
 SUITE ?= medical-local
 RESULTS ?= results/$(notdir $(basename $(SUITE)))
+TRIPLETS ?= data/interim/bioasq-train/triplets.jsonl
 TRAINED_ON ?= medquad bioasq mediqa2019_qa mediqa2019_rqe
 LLM_VENV := .venv-llm
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo index evaluate ui export llm generate triplets training-data train check lint test bench bench-corpora clean
+.PHONY: help setup demo index evaluate ui export llm generate triplets training-data train ablation bench-training check lint test bench bench-corpora clean
 
 help: ## list every target in a line
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -67,6 +68,9 @@ training-data: $(VENV)/.generate ## convert, prepare and crop what the recipes m
 train: $(VENV)/.generate ## train by RECIPE (minilm, small, base, large, colbert, minilm-colbert), score beside the base on medical-dev (or SUITE), write the card; stopped, run it again
 	@$(BIN)/python -m pipeline train $(or $(RECIPE),minilm) --evaluate $(JUDGED_ON)
 
+ablation: $(VENV)/.generate ## what each part of the data and of the recipe ABLATION (minilm) is worth: docs/ablation.md; stopped, run it again
+	@$(BIN)/python -m pipeline ablate $(or $(ABLATION),minilm)
+
 check: lint ## ruff, mypy, import contracts and the fast tests
 	$(BIN)/python -m pytest -m "not slow"
 
@@ -84,6 +88,9 @@ bench: $(VENV)/.dev ## speed and memory, as ratios against a peer measured in th
 	$(BIN)/medsearch index sample
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.search_speed
+
+bench-training: $(VENV)/.generate ## training beside the plain script of sentence-transformers on the rows of TRIPLETS, as ratios
+	$(BIN)/python -m benchmarks.training_speed $(TRIPLETS)
 
 bench-corpora: $(VENV)/.dev ## the same with the corpora of medical-dev and medical-local, in MEDSEARCH_DATA
 	$(BIN)/python -m benchmarks.contamination_scale

@@ -1,0 +1,1 @@
+"""What each part of the pipeline is worth: variants of one recipe, trained and scored side by side."""
