@@ -1,0 +1,82 @@
+"""The models that lie in the repository: whole, small, clean, and chosen on nothing that is reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medsearch.adapter_source import adapter_folder
+from medsearch.encoders.merged import ready_weights
+from medsearch.encoders.registry import Backend, load_encoder, load_registry
+from medsearch.evaluation.provenance import provenance_of
+from medsearch.evaluation.training_facts import LEAKS_LEFT, ROWS_CHECKED, training_facts_of
+from medsearch.types import ModelKind, ModelSpec
+from medsearch.workbench.suites import load_suite
+
+REGISTRY = load_registry()
+SHIPPED = sorted(name for name, spec in REGISTRY.items() if spec.source.startswith("adapter:models/"))
+MOST_BYTES = 5_000_000
+TEXTS = ["chest pain that comes after eating", "Warfarin doses are set by the INR.", "myocardial infarction"]
+
+
+def test_the_tuned_minilm_is_shipped() -> None:
+    assert "medsearch-minilm" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_its_folder_is_small_has_a_card_and_names_no_place(name: str) -> None:
+    folder = _folder(REGISTRY[name])
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    if REGISTRY[name].kind is ModelKind.DENSE:
+        assert sum(file.stat().st_size for file in files if file.suffix == ".safetensors") <= MOST_BYTES
+    card = (folder / "README.md").read_text("utf-8")
+    assert "Not a medical device" in card
+    for file in files:
+        if file.suffix in (".json", ".md"):
+            text = file.read_text("utf-8")
+            assert "/home/" not in text
+            assert "/root/" not in text
+            assert "/tmp/" not in text
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_was_chosen_on_nothing_that_is_reported_and_its_data_has_no_leak(name: str) -> None:
+    spec = REGISTRY[name]
+    provenance, facts = provenance_of(spec), training_facts_of(spec)
+    assert provenance is not None, "its provenance speaks of other weights"
+    assert facts is not None, "its training.json speaks of other weights"
+    reported = {(task.corpus, task.split) for task in load_suite("medical-local").tasks}
+    assert not reported & {(task.corpus, task.split) for task in provenance.selection.tasks}
+    assert provenance.selection.candidates >= 100, "those of the wide search count"
+    sources = facts.training["sources"]
+    assert [each.name for each in provenance.data] == [counts["name"] for counts in sources]
+    for counts in sources:
+        assert counts[ROWS_CHECKED] > 0
+        assert counts[LEAKS_LEFT] == 0
+    assert {"medical-local", "medical-dev"} <= set(facts.recipe["clean_of"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SHIPPED if REGISTRY[name].kind is ModelKind.DENSE])
+def test_it_is_its_base_with_the_adapter_and_serves_as_it_was_made(name: str, tmp_path: Path) -> None:
+    """Against peft's own merge in sentence-transformers."""
+    from peft import PeftModel
+    from sentence_transformers import SentenceTransformer
+
+    spec = REGISTRY[name]
+    served = load_encoder(spec, cache=tmp_path, backend=Backend.ONNX).encode_documents(TEXTS)
+    base = REGISTRY[spec.source.rpartition("@")[2]]
+    theirs = SentenceTransformer(str(ready_weights(base, cache=tmp_path)), device="cpu")
+    untuned = theirs.encode(TEXTS, normalize_embeddings=True)
+    module = theirs[0]
+    module.auto_model = PeftModel.from_pretrained(module.auto_model, _folder(spec)).merge_and_unload()
+    np.testing.assert_allclose(served, theirs.encode(TEXTS, normalize_embeddings=True), atol=1e-4)
+    assert np.abs(served - untuned).max() > 0.01, "tuning changes something"
+
+
+def _folder(spec: ModelSpec) -> Path:
+    folder = adapter_folder(spec.source)
+    assert folder is not None
+    return folder
