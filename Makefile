@@ -18,6 +18,9 @@ SUITE ?= medical-local
 RESULTS ?= results/$(notdir $(basename $(SUITE)))
 TRIPLETS ?= data/interim/bioasq-train/triplets.jsonl
 TRAINED_ON ?= medquad bioasq mediqa2019_qa mediqa2019_rqe
+# As their makers publish them; of the two of MEDIQA none is stated.
+LICENCE_medquad := CC BY 4.0
+LICENCE_bioasq := CC BY 2.5
 LLM_VENV := .venv-llm
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
@@ -61,7 +64,7 @@ triplets: $(VENV)/.generate ## filter what was generated for CORPUS, mine negati
 	@$(BIN)/python -m pipeline report --run $(RUN)
 
 training-data: $(VENV)/.generate ## convert, prepare and crop what the recipes minilm and minilm-colbert read; no language model is needed
-	@for corpus in $(TRAINED_ON); do $(BIN)/python -m pipeline convert $$corpus --split train || exit 1; done
+	@$(foreach corpus,$(TRAINED_ON),$(BIN)/python -m pipeline convert $(corpus) --split train --licence "$(LICENCE_$(corpus))" &&) true
 	@$(BIN)/python -m pipeline prepare case_reports
 	@$(BIN)/python -m pipeline crop --run crops --of case_reports,medquad-train,bioasq-train
 
