@@ -11,7 +11,7 @@ MODELS ?= minilm,bm25
 PORT ?= 8501
 N ?= 500
 RUN ?= $(subst /,-,$(CORPUS))
-COMPARED ?= bm25,minilm,hybrid:minilm
+COMPARED ?= bm25,minilm,hybrid:minilm,medsearch-minilm,hybrid:medsearch-minilm
 # Training is judged on dev tasks unless a suite is asked for: each run on a test suite is a look, and counted.
 JUDGED_ON := $(if $(filter file undefined,$(origin SUITE)),medical-dev,$(SUITE))
 SUITE ?= medical-local
