@@ -20,7 +20,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.util import cos_sim
 from torch import Tensor, nn
 
-from pipeline.training.recipe import DistillLoss, DistillTable
+from pipeline.training.distill_table import DistillLoss, DistillTable
 from pipeline.training.same_question import BASE_VECTORS, SameQuestion
 
 Features = Mapping[str, Any]
