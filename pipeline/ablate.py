@@ -14,14 +14,15 @@ from medsearch.protocols import Progress
 from medsearch.workbench.suites import load_suite
 from pipeline.ablation.comparison import rows_of
 from pipeline.ablation.folder import ablation_folder
+from pipeline.ablation.mined import refuse_unmined
 from pipeline.ablation.page import Page
 from pipeline.ablation.refilter import refilter
 from pipeline.ablation.table import Ablation, Changes, load_ablation, slug
 from pipeline.ablation.trained import Scored, train_and_score
 from pipeline.ablation.variants import PlannedRun, chosen_variants, planned_runs
 from pipeline.settings import PipelineSettings
-from pipeline.train import CLEAN, forget
-from pipeline.training.folder import TrainingFolder
+from pipeline.train import forget
+from pipeline.training.folder import CLEAN, TrainingFolder
 from pipeline.training.processes import world_size
 from pipeline.training.source_names import numbered
 from pipeline.training.sources import SourceReader
@@ -98,7 +99,9 @@ def _prepare(
     for run in runs:
         wanted = run.recipe.loss.negatives > 0
         reader = SourceReader(settings.runs, run.seed, progress, negatives=wanted)
-        files |= reader.files(run.recipe.data)
+        own = reader.files(run.recipe.data)
+        refuse_unmined(run, own)
+        files |= own
     named = dict(zip(files, numbered(files.values()), strict=True))
     asked = CleanRequest(runs[0].recipe.clean_of, folder.data, shared=settings.training / CLEAN)
     clean_sources(named, asked, settings.search, progress)

@@ -13,14 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from medsearch.encoders.merged import weights_key
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, UsageError
 from medsearch.index.manifest import replace_file
 from medsearch.protocols import Progress
 from medsearch.types import ModelKind
 from pipeline.run_folder import open_run
 from pipeline.settings import PipelineSettings
 from pipeline.training.base_model import base_spec
-from pipeline.training.folder import TrainingFolder
+from pipeline.training.folder import ABLATIONS, CLEAN, TrainingFolder
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.precision import chosen_precision
 from pipeline.training.processes import first_says, is_first, meet, wait_for_all, world_size
@@ -43,9 +43,6 @@ _TRAINED_BY = (
 """Parts of a recipe that its weights depend on; the others may change after training."""
 
 _BASE = "base weights"
-
-CLEAN = "clean"
-"""In the folder of trainings: files without leaks, which all of them share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +72,11 @@ def train_run(request: TrainRequest, settings: PipelineSettings, progress: Progr
     """Train, choose and publish; each part that an earlier sitting finished is not done again.
 
     Raises:
-        UsageError: the recipe does not fit its base or its data, or data is not there.
+        UsageError: the recipe does not fit its base or its data, data is not there, or no run can have this
+            name.
         MedsearchError: another process has the folder, or it was begun with another recipe or other data.
     """
-    folder = TrainingFolder(open_run(request.run, settings.training).path)
+    folder = training_folder(request.run, settings.training)
     meet()
     with folder.held() if is_first() else nullcontext():
         if request.restart and is_first():
@@ -88,6 +86,21 @@ def train_run(request: TrainRequest, settings: PipelineSettings, progress: Progr
         trained = train_model_of(job)
         files = tuple(source.file for source in job.sources)
         return Made(folder, trained, published(job, trained) if is_first() else None, files)
+
+
+def training_folder(run: str, training: Path) -> TrainingFolder:
+    """The folder of a run in that of all training runs; it need not be there yet.
+
+    Raises:
+        UsageError: the name could not be a folder's, or is that of a folder which runs share.
+    """
+    folder = TrainingFolder(open_run(run, training).path)
+    if folder.name.lower() in (CLEAN, ABLATIONS):  # some disks take "Clean" for the same
+        raise UsageError(
+            f"no training run can be called {folder.name!r}: what runs share lies under this name in "
+            f"{training}: give another with --run"
+        )
+    return folder
 
 
 def begun_job(

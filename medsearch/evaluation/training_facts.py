@@ -33,7 +33,7 @@ class _Record(BaseModel):
 
 
 class DataFacts(_Record):
-    """A source that was trained on: rows used, and how many of its file's rows state each licence."""
+    """A source that was trained on: rows used, and how many of all its file's rows state each licence."""
 
     name: str
     rows: int

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.training.folder import TrainingFolder
-
-ABLATIONS = "ablations"
+from pipeline.training.folder import ABLATIONS, TrainingFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,16 @@ from pipeline.yields import Yield
 MARK = "refiltered.json"
 """In the run's folder: which run's queries it has."""
 
+_LEFT = {".lock", ".partial"}
+
 
 def refilter(table: RefilterTable, settings: PipelineSettings, progress: Progress) -> Yield:
     """Make the run that the table names, or go on with it; one that is whole is not filtered again.
 
     Raises:
-        UsageError: the other run has no generated queries, a run of this name was made by something else, or
-            the filter's values do not agree.
-        MedsearchError: as `filter_run`.
+        UsageError: the other run has no generated queries or no pool, a run of this name was made by
+            something else, or the filter's values do not agree.
+        MedsearchError: as `filter_run`, or another process has the run.
     """
     source, run = open_run(table.of, settings.runs), open_run(table.run, settings.runs)
     if not source.generated.is_file():
@@ -37,9 +39,15 @@ def refilter(table: RefilterTable, settings: PipelineSettings, progress: Progres
             f"refilter: run {source.name!r} in {settings.runs} has no generated queries: `python -m pipeline "
             f"generate --run {source.name}` makes them"
         )
+    if not source.pool_file.is_file():
+        raise UsageError(
+            f"refilter: run {source.name!r}: {source.pool_file} is not there, the passages that its queries "
+            f"were generated for: copy it back, or make the run anew with `python -m pipeline generate`"
+        )
     recipe = _recipe(source, table)
-    _claim(run, source)
+    _refuse_other(run, source)  # before the lock too, which would lie in a folder that is not ours
     with run.held():
+        _claim(run, source)
         for old, new in ((source.pool_file, run.pool_file), (source.generated, run.generated)):
             if digest(old) != digest(new):
                 _copied(old, new)
@@ -58,18 +66,30 @@ def _recipe(source: RunFolder, table: RefilterTable) -> Recipe:
 
 
 def _claim(run: RunFolder, source: RunFolder) -> None:
-    """Mark the folder as made here, before anything is written to it."""
-    mark = run.path / MARK
-    wanted = json.dumps({"of": source.name}) + "\n"
-    if mark.is_file() and mark.read_text("utf-8") == wanted:
+    """Mark the folder as made here, before anything else is written to it; the run is held."""
+    _refuse_other(run, source)
+    if not _is_ours(run, source):
+        replace_file(run.path / MARK, _mark(source))
+
+
+def _refuse_other(run: RunFolder, source: RunFolder) -> None:
+    """What a kill before the mark leaves, a lock and a partial file, makes no folder another's."""
+    if _is_ours(run, source) or not run.path.is_dir():
         return
-    if run.path.is_dir() and any(run.path.iterdir()):
+    if any(file.suffix not in _LEFT for file in run.path.iterdir()):
         raise UsageError(
             f"refilter: {run.path} is there and was not made of the queries of {source.name}: give "
             "refilter.run another name, or take the folder away"
         )
-    run.path.mkdir(parents=True, exist_ok=True)
-    replace_file(mark, wanted.encode())
+
+
+def _is_ours(run: RunFolder, source: RunFolder) -> bool:
+    mark = run.path / MARK
+    return mark.is_file() and mark.read_bytes() == _mark(source)
+
+
+def _mark(source: RunFolder) -> bytes:
+    return json.dumps({"of": source.name}).encode() + b"\n"
 
 
 def _copied(old: Path, new: Path) -> None:

@@ -13,6 +13,7 @@ from medsearch.encoders.adapters import base_of
 from medsearch.encoders.merge import merge_adapter
 from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.registry import find_model, load_registry
+from medsearch.encoders.verify import verify_pins
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import MedsearchError
 from medsearch.types import ModelKind, ModelSpec
@@ -105,6 +106,8 @@ class CandidateMaker:
             # An adapter cannot stand on an adapter: both become one of the model under them.
             adapter = stacked(read_adapter(locate_adapter(self.base)), adapter)
             lowest, below = root, locate_weights(root)
+            # Pins alone: its other settings are the adapter's here, and its own folder may state others.
+            verify_pins(root, below, cache=self.job.settings.cache)
         write_adapter(adapter, folder / ADAPTER, _public_name(lowest))
         self.facts[candidate.name] = {"cut_off_by_averaging": lost}
         try:

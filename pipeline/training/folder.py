@@ -11,6 +11,12 @@ from filelock import FileLock, Timeout
 
 from medsearch.errors import MedsearchError
 
+CLEAN = "clean"
+"""Beside the training runs: files without leaks, which all of them share."""
+
+ABLATIONS = "ablations"
+"""Beside the training runs: those of ablations."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingFolder:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pipeline.training.panel_task import PanelTask
 
 
+REVISION = "git_revision"
+"""Among the facts of a training: medsearch's revision as it began; missing where an older one trained."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
     """A query, a text that answers it, and texts that look right and are not, hardest first.

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.tokens import token_counter
+from medsearch.evaluation.evaluate import git_revision
 from medsearch.index.manifest import replace_file
 from medsearch.protocols import Progress
 from pipeline.training.batches import BatchPlan, BatchRules, plan_batches
 from pipeline.training.checkpoints import clear_away, complete_checkpoints, last_of, step_of
 from pipeline.training.history import History
-from pipeline.training.job import Trained, TrainingExample, TrainingJob
+from pipeline.training.job import REVISION, Trained, TrainingExample, TrainingJob
 from pipeline.training.memory import peak_memory
 from pipeline.training.padding import Chunks, TokenLengths, padding_share
 from pipeline.training.precision import chosen_precision, device_name
@@ -194,11 +195,29 @@ def keep_to_one_device(arguments: Any, progress: Progress) -> None:
 
 
 def _prepared(job: TrainingJob) -> Path | None:
-    """The checkpoint to go on from, after what a kill left half-done is taken away."""
+    """The checkpoint to go on from, after what a kill left half-done is taken away.
+
+    With none, training begins: what it begins with is kept.
+    """
     clear_away(job.folder.checkpoints, keep=job.recipe.train.keep_checkpoints)
     last = last_of(complete_checkpoints(job.folder.checkpoints))
     History(job.folder.history).cut_back(-1 if last is None else step_of(last))
+    if last is None:
+        replace_file(_begun(job), json.dumps({REVISION: git_revision()}).encode() + b"\n")
     return last
+
+
+def _begun(job: TrainingJob) -> Path:
+    """What training began with, beside the recipe; older runs have none."""
+    return job.folder.path / "begun.json"
+
+
+def _revision(job: TrainingJob) -> dict[str, str]:
+    """The revision that training began at, where it was kept: a later sitting may be at another."""
+    try:
+        return {REVISION: str(json.loads(_begun(job).read_text("utf-8"))[REVISION])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _facts(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLengths) -> dict[str, Any]:
@@ -227,7 +246,9 @@ def _facts(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLe
             | {"grouping": plan.rules.grouping(source).value}
             for number, source in enumerate(job.sources)
         ],
-    } | _same_questions(job, learner, plan)
+        **_same_questions(job, learner, plan),
+        **_revision(job),
+    }
 
 
 def _padding(job: TrainingJob, learner: Learner, plan: BatchPlan, lengths: TokenLengths) -> dict[str, float]:

@@ -64,7 +64,7 @@ def publish(job: TrainingJob, trained: Trained, selected: Selected) -> Path:
     sha256 = digest(draft / WEIGHTS_FILE)
     registry = load_registry(job.settings.models, cache=job.settings.cache)
     of_base = nearest(provenances_of(asdict(find_model(job.recipe.base, registry))))
-    record = provenance_record(job, selected, weights_sha256=sha256)
+    record = provenance_record(job, trained, selected, weights_sha256=sha256)
     provenance = record.model_copy(update={"of_base": of_base})
     lowest = (base_of(selected.base) or selected.base).name
     _write_provenances(provenance, lowest, draft)

@@ -17,12 +17,18 @@ from medsearch.workbench.selection import selection_tasks
 from medsearch.workbench.suites import load_suite
 from pipeline.journal import digest
 from pipeline.training.candidates import ADAPTER, WEIGHTS_FILE
-from pipeline.training.job import Trained, TrainingJob, TrainingSource
+from pipeline.training.job import REVISION, Trained, TrainingJob, TrainingSource
 from pipeline.training.select import Selected, candidates_compared
 
 
-def provenance_record(job: TrainingJob, selected: Selected, *, weights_sha256: str) -> Provenance:
-    """The provenance of the weights with this SHA-256; `created` is now."""
+def provenance_record(
+    job: TrainingJob, trained: Trained, selected: Selected, *, weights_sha256: str
+) -> Provenance:
+    """The provenance of the weights with this SHA-256; `created` is now.
+
+    The revision is the one that training began at; for an older run, which has not kept it, the present one.
+    """
+    begun = trained.facts.get(REVISION)
     table = job.recipe.select
     suite = load_suite(table.suite)
     return Provenance(
@@ -41,7 +47,7 @@ def provenance_record(job: TrainingJob, selected: Selected, *, weights_sha256: s
             measure="nDCG@10",
             rule=selected.facts.rule,
         ),
-        git_revision=git_revision(),
+        git_revision=git_revision() if begun is None else str(begun),
         created=datetime.now(UTC).replace(microsecond=0),
         weights_sha256=weights_sha256,
     )
@@ -72,7 +78,7 @@ def training_facts(
 
 
 def _data(source: TrainingSource) -> DataFacts:
-    """Licences are counted over the file's rows as they state them, "" where one states none."""
+    """Licences are counted over all of the file's rows, used or not, "" where one states none."""
     licences: Counter[str] = Counter()
     with open_plain_or_gzip(source.file) as lines:
         for line in lines:

@@ -283,14 +283,3 @@ def test_the_command_shows_and_writes_it(
         "many rows",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table.json", "table.md"]
-    for arguments, told in (
-        (["ablate", "huge", "--only", "x"], "no ablation called 'huge'; there is minilm"),
-        (["ablate", str(place.file), "--only", "none"], "--only none: there is no variant of this name"),
-        (
-            ["ablate", str(place.file)],
-            "--results docs/ablation.md: name a .md file in a folder that is there",
-        ),
-        (["ablate", str(tmp_path / "no.toml"), "--only", "x"], "there is no ablation file"),
-    ):
-        assert main(arguments) == 2
-        assert told in capsys.readouterr().err.splitlines()[-1]

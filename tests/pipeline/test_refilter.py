@@ -9,8 +9,8 @@ from fakes import Heard, TopicEncoder
 from filter_material import GOOD, filter_folder, filtered, planted_rows, recipe
 from pool_material import topic_settings
 
-from medsearch.errors import UsageError
-from pipeline.ablation.refilter import refilter
+from medsearch.errors import MedsearchError, UsageError
+from pipeline.ablation.refilter import MARK, refilter
 from pipeline.ablation.table import RefilterTable
 from pipeline.journal import read_rows
 from pipeline.records import DroppedRow, PairRow
@@ -76,3 +76,37 @@ def test_a_run_that_is_not_ours_is_left_alone(place: PipelineSettings) -> None:
         UsageError, match=r"run 'none' in .* has no generated queries: `python -m pipeline gen"
     ):
         refilter(nothing, place, Heard())
+
+
+def test_a_kill_before_the_mark_strands_no_folder(
+    place: PipelineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loose = RunFolder(place.runs / "loose")
+
+    def killed(file: Path, content: bytes) -> None:
+        file.with_name(f"{file.name}.partial").write_bytes(content[:3])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.ablation.refilter.replace_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            refilter(NO_ROUND_TRIP, place, Heard())
+    assert (loose.path / f"{MARK}.partial").is_file()
+    assert not (loose.path / MARK).exists()
+    refilter(NO_ROUND_TRIP, place, Heard())
+    assert "wrong" in kept(loose)
+
+
+def test_a_run_that_another_process_has_is_not_claimed(place: PipelineSettings) -> None:
+    loose = RunFolder(place.runs / "loose")
+    with loose.held(), pytest.raises(MedsearchError, match="loose is being used by another process"):
+        refilter(NO_ROUND_TRIP, place, Heard())
+    assert not (loose.path / MARK).exists()
+
+
+def test_a_run_without_its_pool_is_named(place: PipelineSettings) -> None:
+    RunFolder(place.runs / "strict").pool_file.unlink()
+    with pytest.raises(UsageError, match=r"run 'strict': .*corpus\.jsonl is not there, the passages") as told:
+        refilter(NO_ROUND_TRIP, place, Heard())
+    assert "\n" not in str(told.value)
+    assert not (place.runs / "loose").exists()

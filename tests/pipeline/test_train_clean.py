@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from contamination_material import CLEAN_ROWS, PLANTED, SUITE_TOML, write_corpus, write_lines
+from cleaning_material import Place, counted_checks, leaking
+from contamination_material import CLEAN_ROWS, PLANTED, write_lines
 from fakes import Heard
-from overlap_material import CLEAN, PASSAGES, QUESTIONS
-from training_facts_material import some_facts
-from training_material import pair_row, recipe_text
 
 from medsearch.errors import MedsearchError, UsageError
 from medsearch.evaluation.training_facts import LEAKS_LEFT, ROWS_CHECKED, ROWS_WITH_LEAKS
-from medsearch.settings import Settings
-from medsearch.workbench.cards.training_tables import leaks_line
 from medsearch.workbench.ledger.contamination import ContaminationRequest, check_contamination
 from medsearch.workbench.suites import load_suite
-from pipeline.settings import PipelineSettings
-from pipeline.train import TrainRequest, begun_job
 from pipeline.training import clean
-from pipeline.training.clean import CleanFile, CleanRequest, clean_sources
 from pipeline.training.clean_record import UNREADABLE
-from pipeline.training.folder import TrainingFolder
-from pipeline.training.recipe import DataTable, TrainRecipe, parse_train_recipe
-from pipeline.training.sources import SourceReader
-
-DEV = 'role = "choose"\ntasks = ["tiny:train"]\n'
-"""Over the split that has question 2, which passage 1 answers."""
-
-
-class Place:
-    """A folder with the tiny corpus, two suites over its splits, and files of training rows."""
-
-    def __init__(self, folder: Path) -> None:
-        write_corpus(folder / "data")
-        self.settings = Settings.from_environment({"MEDSEARCH_DATA": str(folder / "data")})
-        self.suites = (str(folder / "report.toml"), str(folder / "dev.toml"))
-        for file, text in zip(self.suites, (SUITE_TOML, DEV), strict=True):
-            Path(file).write_text(text, encoding="utf-8")
-        self.folder = folder
-        self.heard = Heard()
-
-    def clean(self, *files: Path, strict: bool = False) -> dict[Path, CleanFile]:
-        self.heard = Heard()
-        request = CleanRequest(self.suites, self.folder / "run" / "data", strict=strict)
-        return clean_sources({file: file.name for file in files}, request, self.settings, self.heard)
+from pipeline.training.recipe import TrainRecipe
 
 
 @pytest.fixture
@@ -57,27 +26,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
-    """The ledger's calls: suite and file names."""
-    calls: list[tuple[str, list[str]]] = []
-
-    def counting(request: ContaminationRequest, settings: Settings, progress: Heard) -> object:
-        calls.append((request.suite.name, [file.name for file in request.train]))
-        return check_contamination(request, settings, progress)
-
-    monkeypatch.setattr(clean, "check_contamination", counting)
-    return calls
-
-
-def leaking(folder: Path) -> Path:
-    """Two clean rows, one with the question of each suite, and one with a document that answers nothing."""
-    rows = [
-        CLEAN_ROWS[0],
-        PLANTED["query with one word swapped"],
-        {"query": QUESTIONS[2], "positive": CLEAN[3]},
-        {"query": CLEAN[0], "positive": PASSAGES[2]},
-        CLEAN_ROWS[1],
-    ]
-    return write_lines(folder / "leaking.jsonl", rows)
+    return counted_checks(monkeypatch)
 
 
 def test_planted_leaks_are_left_out_and_counted(place: Place, tmp_path: Path) -> None:
@@ -116,43 +65,6 @@ def test_all_files_are_checked_at_once_and_never_twice(
     assert place.clean(file, good) == first
     assert checks == []
     assert place.heard.lines == []
-
-
-def test_runs_share_what_one_of_them_has_cleaned(
-    place: Place, tmp_path: Path, checks: list[tuple[str, list[str]]]
-) -> None:
-    file, good = leaking(tmp_path), write_lines(tmp_path / "good.jsonl", CLEAN_ROWS)
-
-    def cleaned(run: str, names: dict[Path, str]) -> dict[Path, CleanFile]:
-        checks.clear()
-        place.heard = Heard()
-        request = CleanRequest(place.suites, tmp_path / run / "data", shared=tmp_path / "clean")
-        return clean_sources(names, request, place.settings, place.heard)
-
-    first = cleaned("one", {file: "leaking.jsonl"})
-    assert len(checks) == 4
-    # Another run has the file under another name, and one that nobody has cleaned.
-    second = cleaned("two", {file: "again.jsonl", good: "good.jsonl"})
-    assert checks == [("report", ["good.jsonl"]), ("dev", ["good.jsonl"])]
-    assert second[file].path == tmp_path / "two" / "data" / "again.jsonl"
-    assert second[file].path.read_bytes() == first[file].path.read_bytes()
-    assert second[file].counts == first[file].counts
-    assert place.heard.lines[0].startswith(
-        "again: 2 rows with a leak into report and dev left out, as another"
-    )
-    kept = json.loads((tmp_path / "two" / "data" / "clean.json").read_text("utf-8"))["again"]
-    assert kept["sha256"] == sha256(second[file].path.read_bytes()).hexdigest()
-    assert kept["source"] == sha256(file.read_bytes()).hexdigest()
-    assert cleaned("two", {file: "again.jsonl", good: "good.jsonl"}) == second
-    assert checks == []
-    # What was touched is lent to nobody; nor is what was cleaned of another suite.
-    for shared in (tmp_path / "clean").glob("*.jsonl"):
-        shared.write_bytes(b"touched")
-    assert cleaned("three", {file: "leaking.jsonl"})[file].path.read_bytes().count(b"\n") == 3
-    assert checks
-    place.suites = place.suites[:1]
-    cleaned("four", {file: "leaking.jsonl"})
-    assert [suite for suite, _ in checks] == ["report", "report"]
 
 
 def test_whatever_changes_is_checked_again(
@@ -244,16 +156,6 @@ def test_rows_that_cannot_be_read_are_left_out_or_stop_it(place: Place, tmp_path
         place.clean(file, strict=True)
 
 
-def test_files_of_one_name_do_not_overwrite_one_another(place: Place, tmp_path: Path) -> None:
-    one, two = (write_lines(tmp_path / name / "rows.jsonl", [CLEAN_ROWS[n]]) for n, name in enumerate("ab"))
-    tables = [DataTable(file=str(file)) for file in (one, two)]
-    reader = SourceReader(tmp_path, 13, Heard())
-    request = CleanRequest(place.suites, place.folder / "run" / "data")
-    found = clean_sources(reader.files(tables), request, place.settings, Heard())
-    assert [found[file].path.name for file in (one, two)] == ["rows.jsonl", "rows-2.jsonl"]
-    assert [found[file].path.read_bytes() for file in (one, two)] == [one.read_bytes(), two.read_bytes()]
-
-
 def test_without_suites_nothing_is_done_and_it_is_said(place: Place, tmp_path: Path) -> None:
     place.suites = ()  # type: ignore[assignment]  # no suite at all
     assert place.clean(tmp_path / "not read.jsonl") == {}
@@ -262,52 +164,3 @@ def test_without_suites_nothing_is_done_and_it_is_said(place: Place, tmp_path: P
     ]
     assert not (tmp_path / "run").exists()
     assert TrainRecipe.model_fields["clean_of"].default == ("medical-local", "medical-dev")
-
-
-def test_the_reader_takes_the_clean_file_and_its_counts(place: Place, tmp_path: Path) -> None:
-    file = write_lines(
-        tmp_path / "rows.jsonl", [pair_row(0, QUESTIONS[0], CLEAN[3]), pair_row(1, CLEAN[0], CLEAN[4])]
-    )
-    tables = (DataTable(file=str(file)), DataTable(file=str(file), weight=2.0))
-    reader = SourceReader(tmp_path, 13, Heard())
-    assert reader.files(tables) == {file: "rows.jsonl"}
-    clean_files = place.clean(file)
-    source = reader.read(tables[:1], clean_files)[0]
-    assert [row.query for row in source.rows] == [CLEAN[0]]
-    assert source.file == clean_files[file].path
-    assert source.sha256 == sha256(source.file.read_bytes()).hexdigest()
-    assert (source.counts[ROWS_WITH_LEAKS], source.counts[LEAKS_LEFT], source.counts["used"]) == (1, 0, 1)
-
-
-def test_the_stage_trains_on_what_is_left(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = write_lines(
-        tmp_path / "rows.jsonl", [pair_row(0, QUESTIONS[0], CLEAN[3]), pair_row(1, CLEAN[0], CLEAN[4])]
-    )
-    recipe = parse_train_recipe(recipe_text(file).replace("[]", json.dumps(place.suites), 1), "test")
-    for name in ("pipeline.train.base_spec", "pipeline.train._keep_plan"):
-        monkeypatch.setattr(name, lambda *_: None)
-    monkeypatch.setattr("pipeline.training.panel.build_panel", lambda *_, **__: ())
-    settings = PipelineSettings(place.settings, tmp_path, (), "", "", False)
-    folder = TrainingFolder(tmp_path / "run")
-    job = begun_job(TrainRequest(recipe, "run"), folder, settings, place.heard)
-    assert [(source.file, source.counts["used"]) for source in job.sources] == [
-        (folder.data / "rows.jsonl", 1)
-    ]
-    (tmp_path / "data" / "tiny" / "corpus.jsonl").unlink()
-    with pytest.raises(UsageError, match=r"tiny of them is not in .*MEDSEARCH_DATA"):
-        begun_job(TrainRequest(recipe, "run"), folder, settings, place.heard)
-
-
-def test_the_card_says_what_was_left_out_or_that_nobody_looked() -> None:
-    counts = {ROWS_CHECKED: 1_000, ROWS_WITH_LEAKS: 7, LEAKS_LEFT: 0}
-    of = {"clean_of": ["medical-local", "medical-dev"]}
-    assert leaks_line(some_facts(recipe=of, training={"sources": [counts, counts]})) == (
-        "Of 2,000 rows, 14 with a query or an answer of medical-local and medical-dev, or nearly so, were "
-        "left out before training; a second search of the rest found 0."
-    )
-    nobody = "Nobody searched the training data for queries and answers of benchmarks."
-    assert leaks_line(some_facts()) == nobody
-    assert leaks_line(some_facts(recipe={"clean_of": []}, training={"sources": [counts]})) == nobody
-    assert leaks_line(some_facts(recipe=of, training={"sources": [{"used": 3}]})) == nobody

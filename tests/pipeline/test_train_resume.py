@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
 from medsearch.settings import Settings
+from pipeline.training import loop
 from pipeline.training.checkpoints import clear_away, complete_checkpoints, mark_complete
 from pipeline.training.dense import train_dense
 from pipeline.training.history import History
@@ -103,6 +104,23 @@ def test_stopped_twice_it_ends_the_same(tmp_path: Path, material: tuple[Settings
         row.pop("memory_mib", None)
     assert told[0] == told[1]
     assert "going on after step 10 of 14" in broken.progress.lines  # type: ignore[attr-defined]  # it is `Heard`
+
+
+def test_the_revision_is_that_of_the_first_step_that_counts(
+    tmp_path: Path, material: tuple[Settings, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(tmp_path / "run", material, "lora")
+    for revision, step in (("lost", 3), ("begun", 8)):
+        monkeypatch.setattr(loop, "git_revision", lambda revision=revision: revision)
+        stopped_at(job, step)
+    monkeypatch.setattr(loop, "git_revision", lambda: "later")
+    assert train_dense(job).facts["git_revision"] == "begun"
+    assert json.loads(job.folder.finished.read_text("utf-8"))["git_revision"] == "begun"
+
+    older = job_of(tmp_path / "older", material, "lora")
+    stopped_at(older, 8)
+    (older.folder.path / "begun.json").unlink()
+    assert "git_revision" not in train_dense(older).facts, "nobody knows where an older run began"
 
 
 def test_a_checkpoint_counts_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -152,6 +152,27 @@ def test_facts_of_an_adapter_may_lie_beside_its_folder(tmp_path: Path) -> None:
     assert training_facts_of(MINILM) is None
 
 
+def test_the_card_of_an_adapter_says_so_and_where_its_exports_are_not(
+    trained: ModelSpec, tmp_path: Path
+) -> None:
+    elsewhere = "These are of the merged model, not in this folder."
+    write_training_facts(some_facts(), tmp_path / "trained")
+    whole = card_of(trained, tmp_path)
+    assert ["source", "a folder called trained"] in rows(whole)
+    assert elsewhere not in whole
+    adapter = replace(trained, source=f"adapter:{tmp_path / 'trained'}@minilm")
+    for card in (card_of(adapter, tmp_path), first_of(adapter, some_facts(), tmp_path)):
+        assert ["source", "LoRA adapter on minilm, a folder called trained"] in rows(card)
+        assert str(tmp_path) not in card
+        assert elsewhere in card[card.index("## ONNX files") :]
+    for each in some_facts().exports:
+        (tmp_path / "trained" / each.file).parent.mkdir(exist_ok=True)
+        (tmp_path / "trained" / each.file).touch()
+    assert elsewhere not in card_of(adapter, tmp_path)
+    write_training_facts(some_facts(exports=()), tmp_path / "trained")
+    assert "## ONNX files" not in card_of(adapter, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [("{", "Invalid JSON"), ("{}", "model: Field required"), ('{"format": 2}', "format: Input should be 1")],
@@ -202,5 +223,7 @@ def test_the_first_card_says_that_nothing_was_tested(trained: ModelSpec, tmp_pat
     ):
         assert line in body, line
     assert ["notes", "1,234", "2", "CC BY (1,200); not stated (34)"] in rows(body)
+    assert ["data", "rows used", "weight", "licences of its file's rows"] in rows(body)
+    assert "As all rows of each file state them, those that were not used too;" in body
     assert ["train.batch", "64"] in rows(body)
     assert ["loss.matryoshka", "384, 64"] in rows(body)

@@ -45,7 +45,7 @@ def first_card(card: FirstCard) -> str:
         "facts": card.facts,
         "limits": guard_limits(card.facts, base),
         "version": version("medsearch"),
-        **training_context(card.facts),
+        **training_context(card.facts, card.spec),
     }
     return render("first_card.md.j2", context)
 

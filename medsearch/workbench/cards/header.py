@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from medsearch.adapter_source import split_adapter
 from medsearch.evaluation.provenance import trained_folder
 from medsearch.evaluation.results import TaskResult
 from medsearch.types import ModelKind, ModelSpec
@@ -82,6 +83,9 @@ def _is_folder(spec: ModelSpec) -> bool:
 
 
 def named_source(source: str) -> str:
-    """A source that can stand in a card: of a folder of one's own only its name."""
+    """A source that can stand in a card: of a folder only its name, of an adapter its base too."""
     folder = trained_folder(source)
-    return source if folder is None else f"a folder called {folder.name}"
+    if folder is None:
+        return source
+    named, adapter = f"a folder called {folder.name}", split_adapter(source)
+    return named if adapter is None else f"LoRA adapter on {adapter[1]}, {named}"

@@ -84,7 +84,7 @@ def model_card(request: CardRequest) -> str:
         "training": training_rows(provenance),
         "trained": row.background.trained,
         "facts": facts,
-        **(training_context(facts) if facts else {}),
+        **(training_context(facts, spec) if facts else {}),
         "unjudged": [(task, score.reason) for task, score in row.scores.items() if score.reason],
         "machines": sorted(row.price.machines) if row.price else [],
         "sentences": list(_sentences(found, row)),

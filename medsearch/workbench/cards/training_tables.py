@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from medsearch.adapter_source import adapter_folder
 from medsearch.evaluation.training_facts import (
     LEAKS_LEFT,
     ROWS_CHECKED,
@@ -13,6 +14,7 @@ from medsearch.evaluation.training_facts import (
     TrainingFacts,
 )
 from medsearch.evaluation.verdicts import Outcome
+from medsearch.types import ModelSpec
 from medsearch.workbench.report.numbers import points
 from medsearch.workbench.report.visible import markdown_table
 
@@ -20,8 +22,8 @@ _MEAN = "mean"
 _MIB = 2**20
 
 
-def training_context(facts: TrainingFacts) -> dict[str, Any]:
-    """What the templates `card_dev`, `card_data` and `card_facts` need beside the facts."""
+def training_context(facts: TrainingFacts, spec: ModelSpec) -> dict[str, Any]:
+    """What the templates `card_dev`, `card_data` and `card_facts` need beside the facts of `spec`."""
     selection = facts.selection
     return {
         "candidates": _candidates(facts),
@@ -29,6 +31,7 @@ def training_context(facts: TrainingFacts) -> dict[str, Any]:
         "packages": [f"{name} {version}" for name, version in sorted(selection.guard_packages.items())],
         "lengths": _lengths(facts),
         "exports": _exports(facts),
+        "exports_elsewhere": _are_elsewhere(facts, spec),
         "leaks_left_out": leaks_line(facts),
         "leaks_searched": leaks_searched(facts),
         "data_licences": data_table(facts),
@@ -69,11 +72,16 @@ def leaks_line(facts: TrainingFacts) -> str:
 
 
 def data_table(facts: TrainingFacts) -> str:
-    """Each source with its rows, its weight and the licences that its rows state; "" without data."""
+    """Each source with its rows used, its weight and the licences that its file states; "" without data.
+
+    Licences are of all of the file's rows, used or not: training does not know each row's own.
+    """
     rows = [
         [each.name, f"{each.rows:,}", f"{each.weight:g}", _licences(each.licences)] for each in facts.data
     ]
-    return markdown_table(["data", "rows used", "weight", "licences of its rows"], rows) if rows else ""
+    return (
+        markdown_table(["data", "rows used", "weight", "licences of its file's rows"], rows) if rows else ""
+    )
 
 
 def settings_table(facts: TrainingFacts) -> str:
@@ -125,6 +133,12 @@ def _exports(facts: TrainingFacts) -> str:
         for each in facts.exports
     ]
     return markdown_table(["file", "MiB", "mean cosine", "lowest", "dev"], rows) if rows else ""
+
+
+def _are_elsewhere(facts: TrainingFacts, spec: ModelSpec) -> bool:
+    """Whether the card is of an adapter that was shipped without a file which the facts list."""
+    folder = adapter_folder(spec.source)
+    return folder is not None and not all((folder / each.file).is_file() for each in facts.exports)
 
 
 def _licences(licences: dict[str, int]) -> str:
