@@ -99,12 +99,12 @@ def test_a_dense_recipe_has_no_late_table() -> None:
         parse_train_recipe(recipe_text("rows.jsonl", tables="[late]\nexpansion = true"), "test")
 
 
-@pytest.mark.parametrize("name", ["colbert", "minilm-colbert"])
-def test_the_shipped_recipes_fit_their_bases(name: str) -> None:
+@pytest.mark.parametrize(("name", "dim"), [("colbert", 128), ("minilm-colbert", 256)])
+def test_the_shipped_recipes_fit_their_bases(name: str, dim: int) -> None:
     recipe = load_train_recipe(name)
     spec = find_model(recipe.base, load_registry(None))
     assert recipe.kind is ModelKind.LATE_INTERACTION
-    assert recipe.dim == 128
+    assert recipe.dim == dim
     assert recipe.query_prompt == ""
     assert recipe.max_tokens == recipe.train.document_tokens
     check_late(recipe, spec)
