@@ -50,6 +50,7 @@ def elsewhere(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> l
     monkeypatch.setenv("MEDSEARCH_MODELS", str(place / "models.toml"))
     monkeypatch.setenv("MEDSEARCH_CACHE", str(place / "cache"))
     monkeypatch.setenv("MEDSEARCH_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("MEDSEARCH_TRAINING", raising=False)
     monkeypatch.setattr("pipeline.training.panel.build_panel", lambda *_, **__: (dev_task(),))
     called: list[str] = []
 
