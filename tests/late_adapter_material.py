@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from late_material import DOCUMENT_TOKENS, PROMPTS, TOKEN_DIM, make_late
 from tiny_adapter import adapted_model, make_tiny_adapter
 from tiny_bert import DIM, make_tiny_bert
 
 from medsearch.encoders.registry import load_registry
+from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec
 
 SETTINGS = ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json")
@@ -49,3 +52,18 @@ def write_entries(folder: Path, *, base: str = "base", changes: dict[str, str] |
 def late_adapter(folder: Path) -> ModelSpec:
     """The adapter's entry, pinned to what lies there now."""
     return load_registry(folder / "models.toml", cache=folder / "cache")["late"]
+
+
+def a_copy(made: Path, folder: Path) -> Path:
+    """A copy of what was made, with its registry file, that a test may spoil."""
+    shutil.copytree(made, folder)
+    write_entries(folder)
+    return folder
+
+
+def said(load: Callable[[], object]) -> str:
+    """The one line that it is refused with."""
+    with pytest.raises(ModelUnavailableError) as error:
+        load()
+    assert "\n" not in str(error.value)
+    return str(error.value)

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from late_adapter_material import late_adapter, make_late_adapter, write_entries
+from late_adapter_material import a_copy, late_adapter, make_late_adapter, said
 
 from medsearch.cli.models import on_this_machine
 from medsearch.encoders.merged import ready_weights
-from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelKind, Pooling
 
 
@@ -26,17 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def models(made: Path, tmp_path: Path) -> Path:
     """A copy that a test may spoil, with a registry file."""
-    folder = Path(shutil.copytree(made, tmp_path / "models"))
-    write_entries(folder)
-    return folder
-
-
-def said(load: Callable[[], object]) -> str:
-    """The one line that it is refused with."""
-    with pytest.raises(ModelUnavailableError) as error:
-        load()
-    assert "\n" not in str(error.value)
-    return str(error.value)
+    return a_copy(made, tmp_path / "models")
 
 
 def edit(file: Path, change: Callable[[list[dict[str, object]]], object]) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from late_adapter_material import MODULES, SETTINGS, late_adapter, make_late_adapter, write_entries
+from late_adapter_material import (
+    MODULES,
+    SETTINGS,
+    a_copy,
+    late_adapter,
+    make_late_adapter,
+    said,
+    write_entries,
+)
 from late_material import DOCUMENT_TOKENS, TOKEN_DIM
 
 from medsearch.cli.models import on_this_machine
@@ -21,7 +28,7 @@ from medsearch.encoders.token_cache import token_export_key
 from medsearch.encoders.token_export import export_token_model
 from medsearch.encoders.token_vectors import load_token_encoder
 from medsearch.encoders.tokens import token_counter
-from medsearch.errors import ModelUnavailableError, UsageError
+from medsearch.errors import UsageError
 from medsearch.types import ModelKind, ModelSpec
 
 TEXTS = ["chest pain, after eating", "fever", "", "the dose of a drug in a child - high blood pressure. " * 9]
@@ -35,17 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def models(made: Path, tmp_path: Path) -> Path:
     """A copy that a test may spoil, with a registry file."""
-    folder = Path(shutil.copytree(made, tmp_path / "models"))
-    write_entries(folder)
-    return folder
-
-
-def said(load: Callable[[], object]) -> str:
-    """The one line that it is refused with."""
-    with pytest.raises(ModelUnavailableError) as error:
-        load()
-    assert "\n" not in str(error.value)
-    return str(error.value)
+    return a_copy(made, tmp_path / "models")
 
 
 def test_both_backends_give_the_vectors_of_the_whole_model_that_peft_merged(models: Path) -> None:
