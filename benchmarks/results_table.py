@@ -41,7 +41,10 @@ BEGIN, END = "<!-- results: made by benchmarks/results_table.py -->", "<!-- end 
 def tables(findings: Findings) -> str:
     """Scores by task, then what each retriever costs and how it came about, with a line on what is shown."""
     board = findings.board
-    lines = [_scores(board), "", _about(board), "", _prices(findings)]
+    notes: list[str] = []
+    lines = [_scores(board, notes), "", _about(board)]
+    lines += [f"\n<sup>{number}</sup> {note}." for number, note in enumerate(notes, 1)]
+    lines += ["", _prices(findings)]
     machines = sorted({machine for row in board.rows if row.price for machine in row.price.machines})
     if machines:
         over = ", ".join(f"{field.title} the {field.over_tasks}" for field in COSTS.values())
@@ -73,29 +76,34 @@ def main(folder: str, readme: str = str(README), summary: str = str(SUMMARY)) ->
     print(made)
 
 
-def _scores(board: Board) -> str:
-    """A row a task, a column a retriever, the mean last."""
+def _scores(board: Board, notes: list[str]) -> str:
+    """A row a task, a column a retriever, the mean last; what scores are marked with is added to `notes`."""
     rows = [
         [
             markdown(task),
             count(queries),
-            *(_cell(board, row, row.scores[task]) if task in row.scores else "" for row in board.rows),
+            *(_cell(board, row, row.scores[task], notes) if task in row.scores else "" for row in board.rows),
         ]
         for task, queries in board.tasks.items()
     ]
     if len(board.mean_over) > 1:
-        means = [_cell(board, row, row.mean) if row.mean else markdown(row.no_mean) for row in board.rows]
+        means = [
+            _cell(board, row, row.mean, notes) if row.mean else markdown(row.no_mean) for row in board.rows
+        ]
         total = sum(board.tasks[task] for task in board.mean_over)
         rows.append([f"**{MEAN}** ({len(board.mean_over)})", count(total), *means])
     names = [markdown(row.retriever) for row in board.rows]
     return tabulate(rows, headers=["task", "queries", *names], tablefmt="github", disable_numparse=True)
 
 
-def _cell(board: Board, row: Row, score: Score) -> str:
+def _cell(board: Board, row: Row, score: Score, notes: list[str]) -> str:
+    """A score, its interval and verdict, and the numbers of its notes."""
     standing = standing_of(row, score, board.baseline)
     verdict = "" if standing == BASELINE else f" {SYMBOLS[standing]} {standing}"
-    marks = ", ".join(dict.fromkeys(markdown(short_mark(mark)) for mark in score.marks))
-    return f"{points(score.mean)} {span(score.interval)}{verdict}{f' ({marks})' if marks else ''}"
+    marks = list(dict.fromkeys(markdown(short_mark(mark)) for mark in score.marks))
+    notes += [mark for mark in marks if mark not in notes]
+    numbers = ", ".join(str(notes.index(mark) + 1) for mark in marks)
+    return f"{points(score.mean)} {span(score.interval)}{verdict}{f' <sup>{numbers}</sup>' if marks else ''}"
 
 
 def _about(board: Board) -> str:

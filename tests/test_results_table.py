@@ -40,7 +40,8 @@ def test_the_tables_replace_what_stands_between_the_marks(folder: Path) -> None:
     assert rows[5][:2] == ["**mean over tasks** (3)", "124"]
     best, baseline, worst = rows[5][2:]
     assert best.startswith("53.0 [")
-    assert best.endswith("] ▲ better (forced)")
+    assert best.endswith("] ▲ better <sup>1</sup>")
+    assert "\n<sup>1</sup> forced.\n" in text
     assert baseline.endswith("]")
     assert worst.endswith("] ▼ worse")
     assert "verdicts beside minilm by a paired randomisation test, Holm-corrected for the 8 comp" in text
