@@ -1,5 +1,12 @@
 """Errors meant for people: one line that says what is wrong, where, and what to do."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class MedsearchError(Exception):
     """The work failed; the message is shown as it is on one line, and the command exits with 1."""
@@ -23,3 +30,10 @@ class ModelUnavailableError(MedsearchError):
 
 class IndexRefusedError(MedsearchError):
     """An index is missing, was made with other settings, or is being written by someone else."""
+
+
+def first_fault(error: ValidationError, *, whole: str = "") -> str:
+    """Where in a record the first fault is, and what it is; `whole` names a fault of no one field."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or whole
+    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medsearch.errors import first_fault
 from pipeline.llm.outcome import InvalidAnswerError
 from pipeline.prompting import Prompt
 from pipeline.recipe import Mode
@@ -118,9 +119,7 @@ def _from_json(record: object) -> Written:
     try:
         written = Written.model_validate(record)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "each query"
-        raise InvalidAnswerError(f"{where}: {first['msg']}.") from None
+        raise InvalidAnswerError(f"{first_fault(error, whole='each query')}.") from None
     if not any(letter.isalpha() for letter in written.query):
         raise InvalidAnswerError("The query must have words.")
     if _UNFIT.search(written.query):

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, first_fault
 from pipeline.records import Row
 from pipeline.yields import Yield
 
@@ -200,10 +200,8 @@ def read_rows(path: Path, kind: type[RowType]) -> Iterator[RowType]:
             try:
                 yield kind.model_validate_json(line)
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
                 raise MedsearchError(
-                    f"{path}:{number} is not a {kind.__name__}: {where}: {first['msg']}"
+                    f"{path}:{number} is not a {kind.__name__}: {first_fault(error)}"
                 ) from None
 
 

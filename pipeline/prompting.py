@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from medsearch.errors import UsageError
+from medsearch.errors import UsageError, first_fault
 from pipeline.llm.messages import Message
 from pipeline.recipe import Mode, Table
 from pipeline.records import QueryKind
@@ -86,8 +86,7 @@ def load_prompt(name: str) -> Prompt:
     try:
         return Prompt.model_validate(tomllib.loads((shipped / f"{name}.toml").read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"prompt {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise UsageError(f"prompt {name}: {first_fault(error)}") from None
 
 
 def conversation(prompt: Prompt, text: str, kinds: dict[QueryKind, int]) -> tuple[Message, ...]:

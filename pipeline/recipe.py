@@ -294,6 +294,11 @@ def _checked(tables: object, name: str) -> Recipe:
     try:
         return Recipe.model_validate(tables)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"recipe {name}: {where}: {first['msg'].lower()}") from None
+        raise UsageError(f"recipe {name}: {recipe_fault(error)}") from None
+
+
+def recipe_fault(error: ValidationError) -> str:
+    """Where the first fault of a recipe is, and what it is, as the middle of a sentence."""
+    first = error.errors()[0]
+    said = first["msg"].removeprefix("Value error, ")
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), f"{said[:1].lower()}{said[1:]}"]))

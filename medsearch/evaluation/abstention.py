@@ -17,7 +17,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.errors import MedsearchError, UsageError, first_fault
 from medsearch.evaluation.intervals import LEVEL, Interval, wilson_interval
 from medsearch.evaluation.keep import file_name
 
@@ -191,10 +191,8 @@ def _read(file: Path) -> Calibration:
     try:
         return TypeAdapter(Calibration).validate_json(file.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise MedsearchError(
-            f"{file}: not a calibration ({where}: {first['msg']}); make it again with `medsearch calibrate`"
+            f"{file}: not a calibration ({first_fault(error)}); make it again with `medsearch calibrate`"
         ) from None
 
 

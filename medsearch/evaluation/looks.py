@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, first_fault
 
 
 class Look(BaseModel):
@@ -89,9 +89,8 @@ def read_looks(file: Path) -> Ledger:
         try:
             looks.append(Look.model_validate_json(line))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the line"
-            warnings.append(f"{file}:{number}: not a look, so not counted ({where}: {first['msg']})")
+            fault = first_fault(error, whole="the line")
+            warnings.append(f"{file}:{number}: not a look, so not counted ({fault})")
     return Ledger(tuple(looks), tuple(warnings))
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medsearch.adapter_source import adapter_folder
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, first_fault
 from medsearch.types import ModelSpec
 
 FORMAT: Literal[1] = 1
@@ -139,10 +139,8 @@ def read_provenance(folder: Path) -> Provenance | None:
     try:
         return Provenance.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise MedsearchError(
-            f"{file}: {f'{where}: ' if where else ''}{first['msg']}; the file says what the model was chosen "
+            f"{file}: {first_fault(error)}; the file says what the model was chosen "
             "on: restore it from the training run, or train again"
         ) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, first_fault
 from medsearch.evaluation.keep import file_name
 from medsearch.evaluation.stress import CHANCE, Outcome, PassRate, StressCard
 
@@ -60,10 +60,8 @@ def _read(file: Path) -> StressCard:
     try:
         card = TypeAdapter(StressCard).validate_json(file.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise MedsearchError(
-            f"{file}: not a stress card ({where}: {first['msg']}); make it again with `medsearch stress`"
+            f"{file}: not a stress card ({first_fault(error)}); make it again with `medsearch stress`"
         ) from None
     if not card.outcomes or not all(card.outcomes.values()):
         raise MedsearchError(f"{file}: the stress card lacks outcomes; make it again with `medsearch stress`")

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.errors import MedsearchError, UsageError, first_fault
 
 FOLDER = "stress"
 """What the set's folder is called in a data folder."""
@@ -129,9 +129,7 @@ def _row(where: str, line: bytes, rows: Any) -> _Row:
     try:
         row: _Row = rows.validate_json(line, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise MedsearchError(f"{where}: {f'{field}: ' if field else ''}{first['msg']}") from None
+        raise MedsearchError(f"{where}: {first_fault(error)}") from None
     return row
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medsearch.adapter_source import adapter_folder
-from medsearch.errors import MedsearchError
+from medsearch.errors import MedsearchError, first_fault
 from medsearch.evaluation.provenance import trained_folder
 from medsearch.evaluation.verdicts import Outcome
 from medsearch.types import ModelSpec
@@ -170,10 +170,8 @@ def read_training_facts(folder: Path) -> TrainingFacts | None:
     except OSError as error:
         raise MedsearchError(f"{file}: cannot be read: {error.strerror or error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise MedsearchError(
-            f"{file}: {f'{where}: ' if where else ''}{first['msg']}; restore it from the training run, "
+            f"{file}: {first_fault(error)}; restore it from the training run, "
             "or delete it and the card will not speak of it"
         ) from None
 

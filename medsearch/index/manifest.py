@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from medsearch.errors import IndexRefusedError
+from medsearch.errors import IndexRefusedError, first_fault
 from medsearch.types import NOT_OF_DOCUMENT_VECTORS, ModelSpec, PassageSettings
 
 FORMAT = 1
@@ -74,10 +74,8 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise IndexRefusedError(f"no index at {folder}: run `medsearch index CORPUS` first") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise IndexRefusedError(
-            f"{file}: not a readable manifest ({where}: {first['msg']}); "
+            f"{file}: not a readable manifest ({first_fault(error)}); "
             "make the index again with `medsearch index CORPUS --rebuild`"
         ) from None
     if manifest.plan.format != FORMAT:

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from medsearch.errors import UsageError
 from medsearch.index.manifest import replace_file
 from medsearch.protocols import Progress
-from pipeline.ablation.table import RefilterTable, first_fault
+from pipeline.ablation.table import RefilterTable
 from pipeline.filter import filter_run
 from pipeline.journal import digest
-from pipeline.recipe import FilterTable, Recipe
+from pipeline.recipe import FilterTable, Recipe, recipe_fault
 from pipeline.run_folder import RunFolder, open_run
 from pipeline.settings import PipelineSettings
 from pipeline.yields import Yield
@@ -62,7 +62,7 @@ def _recipe(source: RunFolder, table: RefilterTable) -> Recipe:
     try:
         return recipe.model_copy(update={"filter": FilterTable.model_validate(values)})
     except ValidationError as error:
-        raise UsageError(f"refilter: run {table.run}: {first_fault(error)}") from None
+        raise UsageError(f"refilter: run {table.run}: {recipe_fault(error)}") from None
 
 
 def _claim(run: RunFolder, source: RunFolder) -> None:

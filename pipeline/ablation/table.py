@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from medsearch.errors import UsageError
-from pipeline.recipe import FilterTable, Table
+from pipeline.recipe import FilterTable, Table, recipe_fault
 
 BASE = "base"
 """What the untrained base is called among the rows."""
@@ -124,13 +124,4 @@ def parse_ablation(text: str, name: str) -> Ablation:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"ablation {name} is not TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(f"ablation {name}: {first_fault(error)}") from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Where the first fault is, and what it is."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    said = f"{said[:1].lower()}{said[1:]}"
-    return f"{where}: {said}" if where else said
+        raise UsageError(f"ablation {name}: {recipe_fault(error)}") from None

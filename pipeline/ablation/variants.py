@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from medsearch.errors import UsageError
 from pipeline.ablation.folder import VariantFolder
-from pipeline.ablation.table import Ablation, Changes, VariantTable, first_fault, slug
+from pipeline.ablation.table import Ablation, Changes, VariantTable, slug
+from pipeline.recipe import recipe_fault
 from pipeline.training.recipe import TrainRecipe, load_train_recipe
 
 _LONGEST = 80
@@ -93,7 +94,7 @@ def _recipe(table: Mapping[str, Any], name: str, seed: int, where: str) -> Train
     try:
         recipe = TrainRecipe.model_validate_json(json.dumps(whole))
     except ValidationError as error:
-        raise UsageError(f"{where}: {first_fault(error)}") from None
+        raise UsageError(f"{where}: {recipe_fault(error)}") from None
     if recipe.select.checkpoints != 1 or len(set(recipe.select.base_shares)) != 1:
         raise UsageError(
             f"{where}: it gives several candidates, and the best of several scores better by chance "

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from medsearch.errors import UsageError
 from medsearch.types import ModelKind
-from pipeline.recipe import Table
+from pipeline.recipe import Table, recipe_fault
 from pipeline.training.distill_table import DistillTable
 from pipeline.training.late_table import LateTable
 
@@ -266,8 +266,4 @@ def parse_train_recipe(text: str, name: str) -> TrainRecipe:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {name} is not TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        said = f"{said[:1].lower()}{said[1:]}"
-        raise UsageError(f"recipe {name}: {where}: {said}" if where else f"recipe {name}: {said}") from None
+        raise UsageError(f"recipe {name}: {recipe_fault(error)}") from None

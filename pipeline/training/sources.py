@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from medsearch.errors import MedsearchError, UsageError
+from medsearch.errors import MedsearchError, UsageError, first_fault
 from medsearch.index.manifest import replace_file
 from medsearch.protocols import Progress
 from pipeline.journal import digest
@@ -144,8 +144,7 @@ class SourceReader:
                 return row
             reason = "query or positive is blank"
         except ValidationError as error:
-            first = error.errors()[0]
-            reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+            reason = first_fault(error)
         except ValueError:
             reason = "not a line of JSON in UTF-8"
         if self.strict:
