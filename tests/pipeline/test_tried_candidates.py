@@ -40,7 +40,8 @@ def tried(candidate: str = "checkpoint-10", *, mean: float = 0.5, **changes: str
 
 
 def chosen(run: TinyRun) -> Provenance:
-    return provenance_record(run.job, select(run.job, run.trained), weights_sha256=DIGEST)
+    selected = select(run.job, run.trained)
+    return provenance_record(run.job, run.trained, selected, weights_sha256=DIGEST)
 
 
 def learnt_otherwise(run: TinyRun) -> TinyRun:
