@@ -27,8 +27,8 @@ from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.weights import locate_weights
 from medsearch.errors import UsageError
 from medsearch.settings import Settings
-from pipeline.training.history import History
-from pipeline.training.memory import peak_memory
+from pipeline.training.running.history import History
+from pipeline.training.running.memory import peak_memory
 
 ROUNDS = 3
 SEED = 13
@@ -121,11 +121,11 @@ def _measured(name: str, load: Load) -> dict[str, Any]:
 def train_ours(load: Load) -> Mapping[str, Any]:
     """By a recipe: joint chunks by length, queries cut on their own, bf16 where the hardware has it."""
     from pipeline.cli.train import Unheard
-    from pipeline.training.dense import train_dense
+    from pipeline.training.data.sources import SourceReader
+    from pipeline.training.dense.train import train_dense
     from pipeline.training.folder import TrainingFolder
     from pipeline.training.job import TrainingJob
     from pipeline.training.recipe import parse_train_recipe
-    from pipeline.training.sources import SourceReader
 
     recipe = parse_train_recipe(
         f'description = "speed"\nname = "speed"\nbase = "{load.model}"\nlicence = "none"\n'

@@ -22,10 +22,10 @@ from pipeline.ablation.trained import Scored, train_and_score
 from pipeline.ablation.variants import PlannedRun, chosen_variants, planned_runs
 from pipeline.settings import PipelineSettings
 from pipeline.train import forget
+from pipeline.training.data.source_names import numbered
+from pipeline.training.data.sources import SourceReader
 from pipeline.training.folder import CLEAN, TrainingFolder
 from pipeline.training.processes import world_size
-from pipeline.training.source_names import numbered
-from pipeline.training.sources import SourceReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def _prepare(
     progress: Progress,
 ) -> None:
     """What can fail does so before the first training; leaks are searched in all files at once."""
-    from pipeline.training.clean import CleanRequest, clean_sources
-    from pipeline.training.panel import choosing_suite
+    from pipeline.training.data.clean import CleanRequest, clean_sources
+    from pipeline.training.panel.build import choosing_suite
 
     choosing_suite(runs[0].recipe.select.suite, settings.search)
     read = {table.run for run in runs for table in run.recipe.data}

@@ -21,7 +21,7 @@ from medsearch.protocols import Progress
 from medsearch.settings import Settings
 from medsearch.types import ModelKind
 from medsearch.workbench.comparison.leaked_queries import FOLDER as CHECKS
-from pipeline.training.publish import CARD
+from pipeline.training.publishing.publish import CARD
 from pipeline.training.registry_entry import REGISTRY
 
 _MODELS = "MEDSEARCH_MODELS"

@@ -20,12 +20,12 @@ from medsearch.types import ModelKind
 from pipeline.run_folder import open_run
 from pipeline.settings import PipelineSettings
 from pipeline.training.base_model import base_spec
+from pipeline.training.data.sources import SourceReader
 from pipeline.training.folder import ABLATIONS, CLEAN, TrainingFolder
 from pipeline.training.job import Trained, TrainingJob
-from pipeline.training.precision import chosen_precision
 from pipeline.training.processes import first_says, is_first, meet, wait_for_all, world_size
 from pipeline.training.recipe import TrainRecipe
-from pipeline.training.sources import SourceReader
+from pipeline.training.running.precision import chosen_precision
 
 _TRAINED_BY = (
     "kind",
@@ -112,8 +112,8 @@ def begun_job(
         UsageError: as `train_run`.
         MedsearchError: the recipe or the data are others than the folder was begun with.
     """
-    from pipeline.training.clean import CleanRequest, clean_sources
-    from pipeline.training.panel import build_panel
+    from pipeline.training.data.clean import CleanRequest, clean_sources
+    from pipeline.training.panel.build import build_panel
 
     recipe = request.recipe
     base_spec(recipe, settings.search)
@@ -136,18 +136,18 @@ def begun_job(
 def train_model_of(job: TrainingJob) -> Trained:
     """Train the kind of model that the recipe asks for."""
     if job.recipe.kind is ModelKind.LATE_INTERACTION:
-        from pipeline.training.late import train_late
+        from pipeline.training.late.train import train_late
 
         return train_late(job)
-    from pipeline.training.dense import train_dense
+    from pipeline.training.dense.train import train_dense
 
     return train_dense(job)
 
 
 def published(job: TrainingJob, trained: Trained) -> Path:
     """Choose among the candidates on the dev panel, and write the model's folder."""
-    from pipeline.training.publish import publish
-    from pipeline.training.select import select
+    from pipeline.training.choosing.select import select
+    from pipeline.training.publishing.publish import publish
 
     return publish(job, trained, select(job, trained))
 

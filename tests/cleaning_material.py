@@ -11,8 +11,8 @@ from overlap_material import CLEAN, PASSAGES, QUESTIONS
 
 from medsearch.settings import Settings
 from medsearch.workbench.ledger.contamination import ContaminationRequest, check_contamination
-from pipeline.training import clean
-from pipeline.training.clean import CleanFile, CleanRequest, clean_sources
+from pipeline.training.data import clean
+from pipeline.training.data.clean import CleanFile, CleanRequest, clean_sources
 
 DEV = 'role = "choose"\ntasks = ["tiny:train"]\n'
 """Over the split that has question 2, which passage 1 answers."""

@@ -19,7 +19,7 @@ from tiny_bert import DIM, WORDS, make_tiny_bert
 from medsearch.settings import Settings
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.job import Trained, TrainingExample, TrainingJob, TrainingSource
-from pipeline.training.panel_task import PanelTask
+from pipeline.training.panel.task import PanelTask
 from pipeline.training.recipe import TrainRecipe
 
 TOKENS = 48
@@ -81,7 +81,7 @@ def tiny_settings(root: Path) -> Settings:
 
 def tiny_run(root: Path, *, lora: bool = False, checkpoints: int = 2, **select: Any) -> TinyRun:
     """A run with this many checkpoints, each a little further from the base; `select` is of the recipe."""
-    from pipeline.training.panel import build_panel
+    from pipeline.training.panel.build import build_panel
 
     settings, heard = tiny_settings(root), Heard()
     recipe = TrainRecipe.model_validate(

@@ -14,11 +14,11 @@ from fakes import Heard
 from tiny_bert import make_tiny_bert
 
 from medsearch.settings import Settings
+from pipeline.training.data.sources import SourceReader
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.job import TrainingJob, TrainingSource
-from pipeline.training.panel_task import PanelTask
+from pipeline.training.panel.task import PanelTask
 from pipeline.training.recipe import TrainRecipe, parse_train_recipe
-from pipeline.training.sources import SourceReader
 
 TOPICS = (
     "pain", "chest", "eating", "heart", "attack", "fever", "cough", "child", "adult", "dose", "drug", "blood",

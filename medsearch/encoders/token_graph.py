@@ -53,10 +53,11 @@ class TokenGraph:
     """An export in `folder`: `model.onnx`, `tokenizer.json` and the settings that `TokenSettings` has.
 
     The graph takes `input_ids` and `attention_mask`, int64 (batch, sequence), and gives `token_vectors`,
-    float32 (batch, sequence, dim), rows L2-normalised.
+    float32 (batch, sequence, dim), rows L2-normalised. `graph` is another file of the folder, such as one
+    with 8-bit weights.
     """
 
-    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, *, graph: str = GRAPH, threads: int | None = None) -> None:
         import onnxruntime
         from pydantic import TypeAdapter
         from tokenizers import Tokenizer
@@ -68,7 +69,7 @@ class TokenGraph:
         if threads is not None:
             options.intra_op_num_threads = threads
         self._session: Any = onnxruntime.InferenceSession(
-            str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
+            str(folder / graph), options, providers=["CPUExecutionProvider"]
         )
         # Two, since the length that a tokenizer cuts at is its own.
         self._tokenizers = [Tokenizer.from_file(str(folder / "tokenizer.json")) for _ in range(2)]

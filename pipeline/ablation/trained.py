@@ -13,7 +13,7 @@ from medsearch.types import Collection, Query
 from pipeline.ablation.variants import PlannedRun
 from pipeline.settings import PipelineSettings
 from pipeline.train import TrainRequest, begun_job, train_model_of
-from pipeline.training.panel_task import PanelTask
+from pipeline.training.panel.task import PanelTask
 
 QueryScores = Mapping[str, Mapping[str, float]]
 """task -> query_id -> nDCG@10 in [0, 1]."""
@@ -48,8 +48,8 @@ def train_and_score(run: PlannedRun, settings: PipelineSettings, progress: Progr
         UsageError: as `pipeline.train.train_run`.
         MedsearchError: as there.
     """
-    from pipeline.training.scoring import Scores
-    from pipeline.training.select import BASE, select
+    from pipeline.training.choosing.select import BASE, select
+    from pipeline.training.panel.scoring import Scores
 
     folder = run.folder
     folder.path.mkdir(parents=True, exist_ok=True)

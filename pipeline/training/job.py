@@ -13,7 +13,7 @@ from pipeline.training.folder import TrainingFolder
 from pipeline.training.recipe import TrainRecipe
 
 if TYPE_CHECKING:
-    from pipeline.training.panel_task import PanelTask
+    from pipeline.training.panel.task import PanelTask
 
 
 REVISION = "git_revision"

@@ -21,12 +21,12 @@ from medsearch.workbench.ledger.contamination import ContaminationRequest, check
 from pipeline.ablate import AblateRequest, ablate
 from pipeline.ablation.page import BEGIN, END, Page, refuse_target, write_page
 from pipeline.cli.main import main
-from pipeline.training import clean
-from pipeline.training.history import History
-from pipeline.training.panel import build_panel
-from pipeline.training.panel_scores import encode_panel, scores_of_vectors
+from pipeline.training.choosing.tried import TriedLedger
+from pipeline.training.data import clean
+from pipeline.training.panel.build import build_panel
+from pipeline.training.panel.scores import encode_panel, scores_of_vectors
 from pipeline.training.recipe import load_train_recipe
-from pipeline.training.tried import TriedLedger
+from pipeline.training.running.history import History
 
 Made = tuple[Page, "Listed", "Counted"]
 

@@ -26,7 +26,7 @@ PAIRS = [pair_row(number, f"query {number}", f"answer {number}") for number in r
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AblationPlace:
     """An ablation whose leaks are not searched for; the working directory is empty."""
     found = ablation_place(tmp_path / "place")
-    monkeypatch.setattr("pipeline.training.clean.clean_sources", stop)
+    monkeypatch.setattr("pipeline.training.data.clean.clean_sources", stop)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return found

@@ -20,8 +20,8 @@ from medsearch.encoders.registry import Backend, load_encoder, load_registry
 from medsearch.errors import ModelUnavailableError
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec, Pooling
-from pipeline.training.adapter_entry import has_adapter, write_adapter_entry
-from pipeline.training.model_folder import write_settings
+from pipeline.training.publishing.adapter_entry import has_adapter, write_adapter_entry
+from pipeline.training.weights.model_folder import write_settings
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,13 @@ from medsearch.evaluation.provenance import (
 )
 from medsearch.types import Vectors
 from pipeline.journal import digest
-from pipeline.training import publish as publishing
-from pipeline.training import select as selecting
-from pipeline.training import training_record
-from pipeline.training.candidates import candidates_of, open_maker
-from pipeline.training.guard import Guard
-from pipeline.training.publish import publish
-from pipeline.training.select import select
+from pipeline.training.choosing import select as selecting
+from pipeline.training.choosing.candidates import candidates_of, open_maker
+from pipeline.training.choosing.select import select
+from pipeline.training.guard.build import Guard
+from pipeline.training.publishing import publish as publishing
+from pipeline.training.publishing import training_record
+from pipeline.training.publishing.publish import publish
 
 UNDER, SHARE, BEGUN = "tiny-under", 0.4, "0123abc"
 QUERIES = ["chest pain after eating", "fever", "what is a low dose?"]

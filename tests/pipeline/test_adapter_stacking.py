@@ -11,8 +11,8 @@ from tiny_adapter import make_tiny_adapter
 from tiny_bert import make_tiny_bert
 
 from medsearch.encoders.merge import merge_adapter
-from pipeline.training.adapter_averaging import Adapter, read_adapter, write_adapter
-from pipeline.training.adapter_stacking import stacked
+from pipeline.training.weights.adapter_averaging import Adapter, read_adapter, write_adapter
+from pipeline.training.weights.adapter_stacking import stacked
 
 LAYERS = ["query", "key", "value"]
 

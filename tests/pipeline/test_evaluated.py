@@ -21,10 +21,10 @@ from medsearch.evaluation.results import read_results
 from medsearch.settings import Settings
 from pipeline import evaluated as evaluating
 from pipeline.evaluated import EvaluateRequest, evaluate_made, own_registry
-from pipeline.training import select as selecting
-from pipeline.training.guard import Guard
-from pipeline.training.publish import publish
-from pipeline.training.select import select
+from pipeline.training.choosing import select as selecting
+from pipeline.training.choosing.select import select
+from pipeline.training.guard.build import Guard
+from pipeline.training.publishing.publish import publish
 
 
 @pytest.fixture

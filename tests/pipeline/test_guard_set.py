@@ -13,11 +13,11 @@ import pytest
 from medsearch.encoders.registry import load_encoder, load_registry
 from medsearch.errors import MedsearchError
 from medsearch.types import Vectors
-from pipeline.training import guard_questions
-from pipeline.training.guard import Guard, guard_set
-from pipeline.training.guard_documentation import DOCUMENTATION, documentation_pairs, split_docstring
-from pipeline.training.guard_pairs import GuardPair, guard_task, outside_medicine, sample
-from pipeline.training.panel import PanelTask, score_panel
+from pipeline.training.guard import questions as guard_questions
+from pipeline.training.guard.build import Guard, guard_set
+from pipeline.training.guard.documentation import DOCUMENTATION, documentation_pairs, split_docstring
+from pipeline.training.guard.pairs import GuardPair, guard_task, outside_medicine, sample
+from pipeline.training.panel.build import PanelTask, score_panel
 
 DOCSTRING = """convolve(a, v, mode='full')
 
@@ -116,7 +116,7 @@ def test_another_form_of_the_questions_is_told(tmp_path: Path, monkeypatch: pyte
 
 
 def test_documentation_is_of_the_packages_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.training import guard_documentation
+    from pipeline.training.guard import documentation as guard_documentation
 
     monkeypatch.setattr(guard_documentation, "_MODULES", {"numpy": ("numpy.fft",), "no-such": ("no_such",)})
     material = documentation_pairs()

@@ -16,7 +16,7 @@ from medsearch.ranking import ranked
 from medsearch.search.benchmark import BenchmarkRequest, open_bench
 from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
-from pipeline.training.panel import PanelTask, build_panel
+from pipeline.training.panel.build import PanelTask, build_panel
 from pipeline.training.recipe import DistractorSource, SelectTable
 
 REGISTRY = (
@@ -110,7 +110,7 @@ def test_it_is_kept_and_made_again_only_for_other_settings_or_another_corpus(
     keep, table = tmp_path / "panel", table_of(tmp_path)
     first = built(here, table, keep)
     again: list[str] = []
-    from pipeline.training import panel
+    from pipeline.training.panel import build as panel
 
     make = panel.panel_slice
     monkeypatch.setattr(panel, "panel_slice", lambda *args: again.append("made") or make(*args))

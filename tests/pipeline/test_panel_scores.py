@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from late_material import make_late
 
 from medsearch.evaluation.measures import per_query_scores
-from pipeline.training.panel import PanelTask, score_panel, score_panel_late
-from pipeline.training.panel_late import max_sim
-from pipeline.training.panel_scores import PanelVectors, mean_over_tasks, scores_of_vectors
+from pipeline.training.panel.build import PanelTask, score_panel, score_panel_late
+from pipeline.training.panel.late import max_sim
+from pipeline.training.panel.scores import PanelVectors, mean_over_tasks, scores_of_vectors
 
 DOCUMENTS = {
     "a": "angina of the heart", "b": "asthma, a cough of the lung", "c": "insulin and glucose",

@@ -25,12 +25,12 @@ from medsearch.settings import Settings
 from medsearch.types import Pooling, Vectors
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suites import load_suite
-from pipeline.training import publish as publishing
-from pipeline.training import select as selecting
-from pipeline.training.guard import Guard
-from pipeline.training.publish import publish
-from pipeline.training.quantise import FLOAT32, INT8
-from pipeline.training.select import select
+from pipeline.training.choosing import select as selecting
+from pipeline.training.choosing.select import select
+from pipeline.training.guard.build import Guard
+from pipeline.training.publishing import publish as publishing
+from pipeline.training.publishing.publish import publish
+from pipeline.training.publishing.quantise import FLOAT32, INT8
 
 pytestmark = pytest.mark.slow  # each export to ONNX takes seconds
 

@@ -15,15 +15,15 @@ from medsearch.encoders.transformer import TransformerEncoder
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.training_facts import CandidateFacts
 from medsearch.evaluation.verdicts import Outcome
-from pipeline.training import select as selecting
-from pipeline.training.candidates import candidates_of
-from pipeline.training.choice import choose, guard_verdicts, rule_of
-from pipeline.training.guard import Guard
+from pipeline.training.choosing import select as selecting
+from pipeline.training.choosing.candidates import candidates_of
+from pipeline.training.choosing.choice import choose, guard_verdicts, rule_of
+from pipeline.training.choosing.select import select
+from pipeline.training.guard.build import Guard
 from pipeline.training.job import Trained
-from pipeline.training.panel import score_panel
+from pipeline.training.panel.build import score_panel
+from pipeline.training.panel.scoring import Scores
 from pipeline.training.recipe import SelectTable
-from pipeline.training.scoring import Scores
-from pipeline.training.select import select
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_the_record_has_every_candidate_and_the_rule(run: TinyRun) -> None:
 
 
 def test_averages_in_the_folder_are_those_of_the_weights(run: TinyRun, tmp_path: Path) -> None:
-    from pipeline.training.candidates import open_maker
+    from pipeline.training.choosing.candidates import open_maker
 
     mean = next(each for each in candidates_of(run.job, run.trained) if each.name == "mean-of-2-base-0.5")
     open_maker(run.job).write(mean, tmp_path / "model")

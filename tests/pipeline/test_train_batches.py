@@ -12,9 +12,9 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from medsearch.errors import MedsearchError
-from pipeline.training.batches import BatchPlan, BatchRules, plan_batches
+from pipeline.training.batching.batches import BatchPlan, BatchRules, plan_batches
+from pipeline.training.batching.padding import Chunks, TokenLengths, padding_share
 from pipeline.training.job import TrainingExample, TrainingSource
-from pipeline.training.padding import Chunks, TokenLengths, padding_share
 from pipeline.training.recipe import parse_train_recipe
 
 RECIPE = """

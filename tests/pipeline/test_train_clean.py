@@ -14,8 +14,8 @@ from medsearch.errors import MedsearchError, UsageError
 from medsearch.evaluation.training_facts import LEAKS_LEFT, ROWS_CHECKED, ROWS_WITH_LEAKS
 from medsearch.workbench.ledger.contamination import ContaminationRequest, check_contamination
 from medsearch.workbench.suites import load_suite
-from pipeline.training import clean
-from pipeline.training.clean_record import UNREADABLE
+from pipeline.training.data import clean
+from pipeline.training.data.clean_record import UNREADABLE
 from pipeline.training.recipe import TrainRecipe
 
 

@@ -15,9 +15,9 @@ from contamination_material import CLEAN_ROWS, write_lines
 from fakes import Heard
 
 from medsearch.evaluation.training_facts import ROWS_CHECKED
-from pipeline.training.clean import CleanFile, CleanRequest, clean_sources
-from pipeline.training.clean_record import CleanRecord
-from pipeline.training.clean_store import RULES, CleanStore
+from pipeline.training.data.clean import CleanFile, CleanRequest, clean_sources
+from pipeline.training.data.clean_record import CleanRecord
+from pipeline.training.data.clean_store import RULES, CleanStore
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_two_runs_may_keep_the_same_file_at_once(
         if not links:
             raise PermissionError("this disk has no links")
 
-    monkeypatch.setattr("pipeline.training.clean_store.os.link", between)
+    monkeypatch.setattr("pipeline.training.data.clean_store.os.link", between)
     content = one.read_bytes()
     store.keep(record, one)
     assert entered == [one]
@@ -143,7 +143,7 @@ def test_another_search_for_leaks_is_lent_nothing_of_the_old(
     store = CleanStore(tmp_path / "clean")
     file, record = kept_file(tmp_path, "one")
     store.keep(record, file)
-    monkeypatch.setattr("pipeline.training.clean_store.RULES", RULES + 1)
+    monkeypatch.setattr("pipeline.training.data.clean_store.RULES", RULES + 1)
     assert store.lend("s", RECORD_OF, tmp_path / "two.jsonl") is None
     store.keep(record, file)
     assert len(list((tmp_path / "clean").glob("*.jsonl"))) == 2

@@ -19,10 +19,10 @@ from medsearch.evaluation.training_facts import LEAKS_LEFT, ROWS_CHECKED, ROWS_W
 from medsearch.workbench.cards.training_tables import leaks_line
 from pipeline.settings import PipelineSettings
 from pipeline.train import TrainRequest, begun_job
-from pipeline.training.clean import CleanRequest, clean_sources
+from pipeline.training.data.clean import CleanRequest, clean_sources
+from pipeline.training.data.sources import SourceReader
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.recipe import DataTable, parse_train_recipe
-from pipeline.training.sources import SourceReader
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_stage_trains_on_what_is_left(
     recipe = parse_train_recipe(recipe_text(file).replace("[]", json.dumps(place.suites), 1), "test")
     for name in ("pipeline.train.base_spec", "pipeline.train._keep_plan"):
         monkeypatch.setattr(name, lambda *_: None)
-    monkeypatch.setattr("pipeline.training.panel.build_panel", lambda *_, **__: ())
+    monkeypatch.setattr("pipeline.training.panel.build.build_panel", lambda *_, **__: ())
     settings = PipelineSettings(place.settings, tmp_path, (), "", "", False)
     folder = TrainingFolder(tmp_path / "run")
     job = begun_job(TrainRequest(recipe, "run"), folder, settings, place.heard)

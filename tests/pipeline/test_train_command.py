@@ -27,11 +27,11 @@ from pipeline.cli.main import main
 from pipeline.evaluated import Evaluated
 from pipeline.settings import PipelineSettings
 from pipeline.train import TrainRequest, train_run
-from pipeline.training.checkpoints import complete_checkpoints
 from pipeline.training.folder import TrainingFolder
-from pipeline.training.history import History
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.recipe import parse_train_recipe
+from pipeline.training.running.checkpoints import complete_checkpoints
+from pipeline.training.running.history import History
 
 SHORT = "steps = 4\nevaluate_every = 2"
 
@@ -51,7 +51,7 @@ def elsewhere(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> l
     monkeypatch.setenv("MEDSEARCH_CACHE", str(place / "cache"))
     monkeypatch.setenv("MEDSEARCH_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("MEDSEARCH_TRAINING", raising=False)
-    monkeypatch.setattr("pipeline.training.panel.build_panel", lambda *_, **__: (dev_task(),))
+    monkeypatch.setattr("pipeline.training.panel.build.build_panel", lambda *_, **__: (dev_task(),))
     called: list[str] = []
 
     def published(job: TrainingJob, trained: Trained) -> Path:
@@ -218,9 +218,9 @@ def test_training_lies_where_the_environment_says(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-import pipeline.training.panel, pipeline.train
+import pipeline.training.panel.build, pipeline.train
 from training_material import dev_task
-pipeline.training.panel.build_panel = lambda *_, **__: (dev_task(),)
+pipeline.training.panel.build.build_panel = lambda *_, **__: (dev_task(),)
 pipeline.train.published = lambda job, trained: job.folder.model
 from pipeline.cli.main import main
 from pipeline.cli.train import named

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from medsearch.errors import MedsearchError
-from pipeline.training import curve
-from pipeline.training.curve import write_curve
-from pipeline.training.history import Row
+from pipeline.training.running import curve
+from pipeline.training.running.curve import write_curve
+from pipeline.training.running.history import Row
 
 
 def rows(steps: int) -> list[Row]:

@@ -23,12 +23,12 @@ from training_material import (
 
 from medsearch.errors import MedsearchError
 from medsearch.settings import Settings
-from pipeline.training import checkpoints
-from pipeline.training.dense import train_dense
-from pipeline.training.history import History
+from pipeline.training.dense.train import train_dense
 from pipeline.training.job import Trained, TrainingJob
-from pipeline.training.loop import keep_to_one_device, training_arguments
 from pipeline.training.recipe import parse_train_recipe
+from pipeline.training.running import checkpoints
+from pipeline.training.running.history import History
+from pipeline.training.running.loop import keep_to_one_device, training_arguments
 
 KINDS = {
     "full": ("", ""),
@@ -138,12 +138,12 @@ def test_memory_is_the_most_of_all_sittings(
         if folder.name == "checkpoint-4":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.training.watch.mark_complete", stopped)
-    monkeypatch.setattr("pipeline.training.watch.peak_memory", lambda: 900_000)
+    monkeypatch.setattr("pipeline.training.running.watch.mark_complete", stopped)
+    monkeypatch.setattr("pipeline.training.running.watch.peak_memory", lambda: 900_000)
     with pytest.raises(KeyboardInterrupt):
         train_dense(tiny_job(tmp_path, settings, text))
-    monkeypatch.setattr("pipeline.training.watch.mark_complete", mark)
-    monkeypatch.setattr("pipeline.training.watch.peak_memory", lambda: 7)
+    monkeypatch.setattr("pipeline.training.running.watch.mark_complete", mark)
+    monkeypatch.setattr("pipeline.training.running.watch.peak_memory", lambda: 7)
     assert train_dense(tiny_job(tmp_path, settings, text)).facts["peak_memory_mib"] == 900_000
 
 
@@ -234,7 +234,7 @@ def test_a_teacher_that_knows_the_task_teaches_it(
             ]
             return np.asarray(same, dtype=np.float32)
 
-    monkeypatch.setattr("pipeline.training.dense.load_teacher", lambda _: Knows())
+    monkeypatch.setattr("pipeline.training.dense.train.load_teacher", lambda _: Knows())
     train_dense(job)
     dev = [row["mean"] for row in History(job.folder.history).rows() if "dev" in row]
     assert dev[-1] > dev[0] + 0.3

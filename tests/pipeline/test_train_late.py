@@ -19,10 +19,10 @@ from training_material import recipe_text, tiny_job
 
 from medsearch.errors import MedsearchError
 from pipeline.train import _keep_plan as keep_plan
-from pipeline.training.candidates import Candidate, open_maker
-from pipeline.training.history import History
-from pipeline.training.late import train_late
-from pipeline.training.late_projection import TENSOR, start_file
+from pipeline.training.choosing.candidates import Candidate, open_maker
+from pipeline.training.late.projection import TENSOR, start_file
+from pipeline.training.late.train import train_late
+from pipeline.training.running.history import History
 
 KINDS = {
     "full": "",

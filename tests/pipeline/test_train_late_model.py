@@ -17,13 +17,13 @@ from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.registry import find_model, load_registry
 from medsearch.errors import UsageError
 from medsearch.types import ModelKind
-from pipeline.training.candidates import Candidate, open_maker
+from pipeline.training.choosing.candidates import Candidate, open_maker
 from pipeline.training.job import TrainingJob
-from pipeline.training.late import late_learner, train_late
-from pipeline.training.late_model import check_late
-from pipeline.training.late_projection import principal_directions
-from pipeline.training.loop import planned
+from pipeline.training.late.model import check_late
+from pipeline.training.late.projection import principal_directions
+from pipeline.training.late.train import late_learner, train_late
 from pipeline.training.recipe import load_train_recipe, parse_train_recipe
+from pipeline.training.running.loop import planned
 
 
 @pytest.fixture(scope="module")

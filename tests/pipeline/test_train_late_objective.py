@@ -13,9 +13,11 @@ from sentence_transformers.multi_vector_encoder.scoring import mean_colbert_scor
 from sentence_transformers.util import cat_padded_token_embeddings
 from sentence_transformers.util.similarity import maxsim
 
-from pipeline.training import late, late_objective, same_question
-from pipeline.training.late import late_learner
-from pipeline.training.objective import Distil
+from pipeline.training.batching import same_question
+from pipeline.training.dense.objective import Distil
+from pipeline.training.late import objective as late_objective
+from pipeline.training.late import train as late
+from pipeline.training.late.train import late_learner
 
 TASKS = ("query", "document", "document", "document")
 

@@ -35,10 +35,11 @@ from medsearch.search.names import parse_retriever
 from medsearch.settings import Settings
 from medsearch.workbench.suite_run import SuiteRequest, open_suite
 from medsearch.workbench.suites import load_suite
-from pipeline.training.late import train_late
-from pipeline.training.panel_late import max_sim
-from pipeline.training.publish import publish
-from pipeline.training.select import select
+from pipeline.training.choosing.select import select
+from pipeline.training.late.train import train_late
+from pipeline.training.panel.late import max_sim
+from pipeline.training.publishing.publish import publish
+from pipeline.training.publishing.quantise import FLOAT32, INT8
 
 pytestmark = pytest.mark.slow  # the export to ONNX takes seconds
 
@@ -113,8 +114,9 @@ def test_the_folder_is_whole_and_names_no_place_on_this_machine(made: Made) -> N
         "adapter/modules.json", "adapter/provenance.json", "adapter/registry.toml",
         "adapter/sentence_bert_config.json", "config.json",
         "config_sentence_transformers.json", "model.safetensors", "modules.json", "onnx/model.onnx",
-        "onnx/token_vectors.json", "onnx/tokenizer.json", "provenance.json", "registry.toml",
-        "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json", "training.json",
+        "onnx/model_int8.onnx", "onnx/token_vectors.json", "onnx/tokenizer.json", "provenance.json",
+        "registry.toml", "sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json",
+        "training.json",
     }  # fmt: skip
     root = str(made.folder.parents[1])
     for name in found - {"registry.toml", "adapter/registry.toml", "training.json"}:
@@ -145,12 +147,17 @@ def test_what_was_measured_and_chosen_is_written_down(made: Made) -> None:
     assert (provenance.base, provenance.selection.candidates) == ("tiny", 6)
     assert facts.kind == "late_interaction"
     assert facts.selection.taken.dev_mean > facts.selection.base.dev_mean + 0.3
-    [export] = facts.exports
-    assert (export.file, export.cosine_min > 1 - 1e-5) == ("onnx/model.onnx", True)
-    assert export.dev == pytest.approx(facts.selection.taken.dev, abs=1e-3)
+    assert [each.file for each in facts.exports] == [FLOAT32, INT8]
+    whole, small = facts.exports
+    assert whole.cosine_min > 1 - 1e-5
+    assert whole.dev == pytest.approx(facts.selection.taken.dev, abs=1e-3)
+    assert 0.9 < small.cosine_min < small.cosine_mean < 1
+    assert small.bytes < whole.bytes
+    assert small.dev == pytest.approx(whole.dev, abs=0.1)
     card = (made.folder / "README.md").read_text("utf-8")
     assert "**Not a medical device.**" in card
-    assert "onnx/model.onnx" in card
+    assert FLOAT32 in card
+    assert INT8 in card
 
 
 def test_another_projection_is_refused(made: Made, tmp_path: Path) -> None:

@@ -16,10 +16,8 @@ from training_material import make_learner, recipe_text, tiny_registry, training
 
 from medsearch.settings import Settings
 from pipeline.training.base_model import add_lora, dense_base
-from pipeline.training.dense import Collate, columns
-from pipeline.training.job import TrainingExample
-from pipeline.training.losses import dense_loss
-from pipeline.training.objective import (
+from pipeline.training.dense.losses import dense_loss
+from pipeline.training.dense.objective import (
     CachedRanking,
     Distil,
     NearBase,
@@ -29,6 +27,8 @@ from pipeline.training.objective import (
     Term,
     encode,
 )
+from pipeline.training.dense.train import Collate, columns
+from pipeline.training.job import TrainingExample
 from pipeline.training.recipe import LoraTable, TrainRecipe, parse_train_recipe
 
 ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(7)]  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
 from medsearch.types import ModelKind
 from pipeline.training.base_model import check_lengths
-from pipeline.training.dense import train_dense
-from pipeline.training.losses import check_loss
+from pipeline.training.dense.losses import check_loss
+from pipeline.training.dense.train import train_dense
 from pipeline.training.recipe import LossKind, TrainRecipe, load_train_recipe, parse_train_recipe
 
 DENSE = ("minilm", "small", "base", "large")

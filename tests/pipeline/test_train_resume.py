@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
 from medsearch.settings import Settings
-from pipeline.training import loop
-from pipeline.training.checkpoints import clear_away, complete_checkpoints, mark_complete
-from pipeline.training.dense import train_dense
-from pipeline.training.history import History
+from pipeline.training.dense.train import train_dense
 from pipeline.training.job import TrainingJob
+from pipeline.training.running import loop
+from pipeline.training.running.checkpoints import clear_away, complete_checkpoints, mark_complete
+from pipeline.training.running.history import History
 
 # Dropout draws random numbers at every step: they too must go on where they were.
 TRAIN = "steps = 14\nevaluate_every = 5\ndropout = 0.2"
@@ -166,8 +166,8 @@ from pathlib import Path
 from fakes import Heard
 from medsearch.settings import Settings
 from training_material import tiny_job
-from pipeline.training import watch
-from pipeline.training.dense import train_dense
+from pipeline.training.running import watch
+from pipeline.training.dense.train import train_dense
 
 given = json.loads(sys.argv[1])
 settings = Settings((), Path(given["index"]), Path(given["cache"]), Path(given["models"]))

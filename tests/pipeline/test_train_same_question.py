@@ -13,12 +13,12 @@ from training_material import make_learner, recipe_text, tiny_job, tiny_registry
 
 from medsearch.settings import Settings
 from pipeline.training.base_model import dense_base
-from pipeline.training.dense import Collate, train_dense
-from pipeline.training.history import History
+from pipeline.training.batching.questions import QuestionVectors, question_vectors
+from pipeline.training.batching.same_question import BASE_VECTORS, SameQuestion
+from pipeline.training.dense.losses import dense_loss
+from pipeline.training.dense.train import Collate, train_dense
 from pipeline.training.job import TrainingExample, TrainingJob
-from pipeline.training.losses import dense_loss
-from pipeline.training.questions import QuestionVectors, question_vectors
-from pipeline.training.same_question import BASE_VECTORS, SameQuestion
+from pipeline.training.running.history import History
 
 ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(9)]  # type: ignore[arg-type]
 ABOVE = 0.955
@@ -130,7 +130,7 @@ def test_queries_are_encoded_once_whatever_comes_between(
     first.prepare([*texts, *texts])
     assert job.progress.stages["comparing queries"] == 200  # type: ignore[attr-defined]  # it is `Heard`
     monkeypatch.setattr(
-        "pipeline.training.questions.load_encoder", lambda *_, **__: pytest.fail("asked again")
+        "pipeline.training.batching.questions.load_encoder", lambda *_, **__: pytest.fail("asked again")
     )
     again = QuestionVectors(job)
     again.prepare(texts)

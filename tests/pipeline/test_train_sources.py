@@ -12,10 +12,10 @@ from fakes import Heard
 from training_material import pair_row, triplet_row, write_rows
 
 from medsearch.errors import MedsearchError, UsageError
+from pipeline.training.data.source_names import numbered
+from pipeline.training.data.sources import SourceReader
 from pipeline.training.job import TrainingExample
 from pipeline.training.recipe import DataTable
-from pipeline.training.source_names import numbered
-from pipeline.training.sources import SourceReader
 
 
 def reader(runs: Path, **options: bool) -> SourceReader:

@@ -12,11 +12,11 @@ from fakes import BM25_SPEC, TopicEncoder
 from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
 from medsearch.errors import ModelUnavailableError
-from pipeline.training.dense import train_dense
-from pipeline.training.history import History
+from pipeline.training.dense.train import train_dense
 from pipeline.training.remembered import Key, Remembered, Values
-from pipeline.training.teacher import DenseTeacher, HybridTeacher, batch_scores, load_teacher
-from pipeline.training.term_scores import TermScores
+from pipeline.training.running.history import History
+from pipeline.training.teaching.teacher import DenseTeacher, HybridTeacher, batch_scores, load_teacher
+from pipeline.training.teaching.term_scores import TermScores
 
 TEXTS = ["heart pain and chest pain", "lung cough", "diabetes and insulin", "heart failure of the heart"]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from medsearch.errors import MedsearchError
 from medsearch.types import Vectors
-from pipeline.training.batches import Batch, BatchPlan, BatchRules, Grouping, plan_batches
+from pipeline.training.batching.batches import Batch, BatchPlan, BatchRules, Grouping, plan_batches
+from pipeline.training.batching.together import by_document
 from pipeline.training.job import TrainingExample, TrainingSource
-from pipeline.training.together import by_document
 
 SUBJECTS = 100
 

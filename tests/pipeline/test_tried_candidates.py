@@ -12,12 +12,12 @@ from selection_material import BASE, MODEL, SUITE, TinyRun, tiny_guard, tiny_run
 from medsearch.errors import MedsearchError
 from medsearch.evaluation.provenance import Provenance
 from pipeline.train import forget
-from pipeline.training import select as selecting
+from pipeline.training.choosing import select as selecting
+from pipeline.training.choosing.select import select
+from pipeline.training.choosing.tried import TriedCandidate, TriedLedger, recipe_key
 from pipeline.training.folder import TrainingFolder
-from pipeline.training.guard import Guard
-from pipeline.training.select import select
-from pipeline.training.training_record import provenance_record
-from pipeline.training.tried import TriedCandidate, TriedLedger, recipe_key
+from pipeline.training.guard.build import Guard
+from pipeline.training.publishing.training_record import provenance_record
 
 DIGEST = "0" * 64
 

@@ -13,14 +13,14 @@ from tiny_bert import make_tiny_bert
 
 from medsearch.encoders.merge import merge_adapter
 from medsearch.errors import MedsearchError
-from pipeline.training.adapter_averaging import (
+from pipeline.training.weights.adapter_averaging import (
     Adapter,
     mean_adapter,
     nearer_to_base,
     read_adapter,
     write_adapter,
 )
-from pipeline.training.averaging import mean_weights, mixed_with_base, read_tensors, write_tensors
+from pipeline.training.weights.averaging import mean_weights, mixed_with_base, read_tensors, write_tensors
 
 LAYER = "base_model.model.encoder.layer.0.attention.self.query"
 

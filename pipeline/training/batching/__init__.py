@@ -1,0 +1,1 @@
+"""Which examples meet in which batch, and how their texts are cut."""

@@ -1,0 +1,1 @@
+"""Candidates of a run, compared on development sets alone."""

@@ -1,0 +1,1 @@
+"""Where training examples come from: runs and files, read, checked and cleaned of leaks."""

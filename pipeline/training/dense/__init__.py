@@ -1,0 +1,1 @@
+"""Training of dense models: one vector a text."""

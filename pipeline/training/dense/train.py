@@ -1,0 +1,158 @@
+"""Training of dense models: one vector a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsearch.types import ModelSpec, Vectors
+from pipeline.training.base_model import add_lora, base_spec, dense_base
+from pipeline.training.batching.padding import Chunks
+from pipeline.training.batching.questions import QuestionVectors, question_vectors
+from pipeline.training.dense.losses import check_loss, dense_loss
+from pipeline.training.job import Trained, TrainingExample, TrainingJob
+from pipeline.training.processes import world_size
+from pipeline.training.recipe import TrainRecipe
+from pipeline.training.teaching.teacher import Teacher, batch_scores, load_teacher
+
+if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+_SCORED_AT_ONCE = 64
+
+
+def train_dense(job: TrainingJob) -> Trained:
+    """Train a recipe's dense model, or go on with it.
+
+    Raises:
+        UsageError: the recipe does not fit its base.
+        ModelUnavailableError: the base's or the teacher's weights are not on this machine.
+        MedsearchError: see `train_model`.
+    """
+    from pipeline.training.running.loop import Learner, finished, train_model
+
+    recipe = job.recipe
+    spec = base_spec(recipe, job.settings)
+    check_loss(recipe, spec)
+    if job.folder.finished.is_file():
+        return finished(job)
+
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+
+    teacher = load_teacher(job) if recipe.distill is not None else None
+    questions = question_vectors(job)
+    model, loss = dense_learner(job)
+    learner = Learner(
+        model=model,
+        loss=loss,
+        trainer=SentenceTransformerTrainer,
+        arguments=SentenceTransformerTrainingArguments,
+        collate=Collate(model, recipe, teacher, questions),
+        score=lambda: panel_scores(job, model),
+        chunks=Chunks(recipe.rows_at_once),
+        questions=questions,
+    )
+    return train_model(job, learner)
+
+
+def dense_learner(job: TrainingJob) -> tuple[SentenceTransformer, Any]:
+    """The model as training begins it, and its loss. The adapter's first weights come from the seed."""
+    import torch
+
+    recipe = job.recipe
+    model = dense_base(recipe, job.settings)
+    frozen = None
+    if recipe.loss.stay_near_base and recipe.lora is None:
+        frozen = dense_base(recipe, job.settings).eval().requires_grad_(False)
+    if recipe.lora is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.train.seed)
+            add_lora(model, recipe.lora)
+    return model, dense_loss(model, frozen, recipe, devices=world_size())
+
+
+class Collate:
+    """Rows as the model's input: a column of queries, one of documents (positives, then each negative's).
+
+    Prompts stand before the texts as in use; queries and documents are cut at the recipe's lengths. With a
+    teacher, its scores are the labels. Where the recipe has `same_question`, the queries come with the base's
+    vectors of them, shape (B, dim).
+    """
+
+    def __init__(
+        self,
+        model: SentenceTransformer | MultiVectorEncoder,
+        recipe: TrainRecipe,
+        teacher: Teacher | None = None,
+        questions: QuestionVectors | None = None,
+    ) -> None:
+        self._model, self._recipe, self._teacher = model, recipe, teacher
+        self._questions = questions if recipe.loss.same_question < 1 else None
+
+    def __call__(self, rows: Sequence[TrainingExample]) -> dict[str, Any]:
+        """A batch."""
+        import torch
+
+        from pipeline.training.batching.same_question import BASE_VECTORS
+
+        queries, documents = columns(rows)
+        train = self._recipe.train
+        batch: dict[str, Any] = {}
+        for column, texts, tokens in (
+            ("query", queries, train.query_tokens),
+            ("document", documents, train.document_tokens),
+        ):
+            prompt = self._model.prompts.get(column) or None
+            features = self._model.preprocess(texts, prompt=prompt, task=column, max_length=tokens)
+            batch |= {f"{column}_{name}": value for name, value in features.items()}
+        if self._questions is not None:
+            batch[f"query_{BASE_VECTORS}"] = torch.from_numpy(self._questions.of(queries))
+        if self._teacher is not None:
+            assert self._recipe.distill is not None, "a teacher comes from the recipe"
+            scores = batch_scores(self._teacher, queries, documents, in_batch=self._recipe.distill.in_batch)
+            # Flat: two-dimensional labels could be taken for vectors by Matryoshka's loss, and be cut.
+            batch["label"] = torch.from_numpy(scores.ravel())
+        return batch
+
+
+def columns(rows: Sequence[TrainingExample]) -> tuple[list[str], list[str]]:
+    """The queries (B), and the documents: B positives, then B texts for each negative."""
+    documents = [row.positive for row in rows]
+    for column in zip(*(row.negatives for row in rows), strict=True):
+        documents.extend(column)
+    return [row.query for row in rows], documents
+
+
+def panel_scores(job: TrainingJob, model: SentenceTransformer) -> Mapping[str, float]:
+    """nDCG@10 of the model as it is on each task of the panel; nothing without a panel."""
+    if not job.panel:
+        return {}
+    from pipeline.training.panel.scores import score_panel
+
+    spec = base_spec(job.recipe, job.settings)
+    return score_panel(job.panel, *model_encoders(model, spec))
+
+
+def model_encoders(
+    model: SentenceTransformer, spec: ModelSpec
+) -> tuple[Callable[[Sequence[str]], Vectors], Callable[[Sequence[str]], Vectors]]:
+    """How a model encodes queries and documents: with its own prompts, and as long as it reads in use."""
+
+    def encode(kind: str) -> Callable[[Sequence[str]], Vectors]:
+        def encoded(texts: Sequence[str]) -> Vectors:
+            if not texts:
+                return np.zeros((0, spec.dim), dtype=np.float32)
+            vectors = model.encode(
+                list(texts),
+                prompt=model.prompts.get(kind) or None,
+                batch_size=_SCORED_AT_ONCE,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
+            return np.ascontiguousarray(vectors, dtype=np.float32)
+
+        return encoded
+
+    return encode("query"), encode("document")

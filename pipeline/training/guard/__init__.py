@@ -1,0 +1,1 @@
+"""The guard set: questions outside medicine, by which it is seen what training has cost."""

@@ -1,0 +1,1 @@
+"""Training of late-interaction models: one vector a token."""

@@ -1,0 +1,1 @@
+"""The model folder: weights, ONNX files with their parity, card, provenance, registry entry."""

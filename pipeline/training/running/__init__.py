@@ -1,0 +1,1 @@
+"""A training as it runs: steps, checkpoints, what was seen, resumed after a kill."""

@@ -1,0 +1,1 @@
+"""Teachers: what scores a query's texts better than the model that is trained."""

@@ -1,0 +1,1 @@
+"""Weights as files: mixed, added, and laid out as a folder."""
