@@ -10,9 +10,9 @@ from sentence_transformers import MultiVectorEncoder
 from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
 from medsearch.settings import Settings
-from pipeline.training.dense.train import Collate
 from pipeline.training.job import TrainingExample, TrainingJob
 from pipeline.training.recipe import TrainRecipe
+from pipeline.training.running.collate import Collate
 
 Material = tuple[Settings, Path]
 """The registry's settings, and a file of triplets."""

@@ -27,9 +27,9 @@ from pipeline.training.dense.objective import (
     Term,
     encode,
 )
-from pipeline.training.dense.train import Collate, columns
 from pipeline.training.job import TrainingExample
 from pipeline.training.recipe import LoraTable, TrainRecipe, parse_train_recipe
+from pipeline.training.running.collate import Collate, columns
 
 ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(7)]  # type: ignore[arg-type]
 

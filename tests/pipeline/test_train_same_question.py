@@ -16,8 +16,9 @@ from pipeline.training.base_model import dense_base
 from pipeline.training.batching.questions import QuestionVectors, question_vectors
 from pipeline.training.batching.same_question import BASE_VECTORS, SameQuestion
 from pipeline.training.dense.losses import dense_loss
-from pipeline.training.dense.train import Collate, train_dense
+from pipeline.training.dense.train import train_dense
 from pipeline.training.job import TrainingExample, TrainingJob
+from pipeline.training.running.collate import Collate
 from pipeline.training.running.history import History
 
 ROWS = [TrainingExample(str(r["query"]), str(r["positive"]), tuple(r["negatives"])) for r in training_rows(9)]  # type: ignore[arg-type]

@@ -10,15 +10,15 @@ import numpy as np
 from medsearch.types import ModelSpec, Vectors
 from pipeline.training.base_model import add_lora, base_spec, dense_base
 from pipeline.training.batching.padding import Chunks
-from pipeline.training.batching.questions import QuestionVectors, question_vectors
+from pipeline.training.batching.questions import question_vectors
 from pipeline.training.dense.losses import check_loss, dense_loss
-from pipeline.training.job import Trained, TrainingExample, TrainingJob
+from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.processes import world_size
-from pipeline.training.recipe import TrainRecipe
-from pipeline.training.teaching.teacher import Teacher, batch_scores, load_teacher
+from pipeline.training.running.collate import Collate
+from pipeline.training.teaching.teacher import load_teacher
 
 if TYPE_CHECKING:
-    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+    from sentence_transformers import SentenceTransformer
 
 _SCORED_AT_ONCE = 64
 
@@ -71,58 +71,6 @@ def dense_learner(job: TrainingJob) -> tuple[SentenceTransformer, Any]:
             torch.manual_seed(recipe.train.seed)
             add_lora(model, recipe.lora)
     return model, dense_loss(model, frozen, recipe, devices=world_size())
-
-
-class Collate:
-    """Rows as the model's input: a column of queries, one of documents (positives, then each negative's).
-
-    Prompts stand before the texts as in use; queries and documents are cut at the recipe's lengths. With a
-    teacher, its scores are the labels. Where the recipe has `same_question`, the queries come with the base's
-    vectors of them, shape (B, dim).
-    """
-
-    def __init__(
-        self,
-        model: SentenceTransformer | MultiVectorEncoder,
-        recipe: TrainRecipe,
-        teacher: Teacher | None = None,
-        questions: QuestionVectors | None = None,
-    ) -> None:
-        self._model, self._recipe, self._teacher = model, recipe, teacher
-        self._questions = questions if recipe.loss.same_question < 1 else None
-
-    def __call__(self, rows: Sequence[TrainingExample]) -> dict[str, Any]:
-        """A batch."""
-        import torch
-
-        from pipeline.training.batching.same_question import BASE_VECTORS
-
-        queries, documents = columns(rows)
-        train = self._recipe.train
-        batch: dict[str, Any] = {}
-        for column, texts, tokens in (
-            ("query", queries, train.query_tokens),
-            ("document", documents, train.document_tokens),
-        ):
-            prompt = self._model.prompts.get(column) or None
-            features = self._model.preprocess(texts, prompt=prompt, task=column, max_length=tokens)
-            batch |= {f"{column}_{name}": value for name, value in features.items()}
-        if self._questions is not None:
-            batch[f"query_{BASE_VECTORS}"] = torch.from_numpy(self._questions.of(queries))
-        if self._teacher is not None:
-            assert self._recipe.distill is not None, "a teacher comes from the recipe"
-            scores = batch_scores(self._teacher, queries, documents, in_batch=self._recipe.distill.in_batch)
-            # Flat: two-dimensional labels could be taken for vectors by Matryoshka's loss, and be cut.
-            batch["label"] = torch.from_numpy(scores.ravel())
-        return batch
-
-
-def columns(rows: Sequence[TrainingExample]) -> tuple[list[str], list[str]]:
-    """The queries (B), and the documents: B positives, then B texts for each negative."""
-    documents = [row.positive for row in rows]
-    for column in zip(*(row.negatives for row in rows), strict=True):
-        documents.extend(column)
-    return [row.query for row in rows], documents
 
 
 def panel_scores(job: TrainingJob, model: SentenceTransformer) -> Mapping[str, float]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from pipeline.training.base_model import add_lora, base_spec
 from pipeline.training.batching.padding import Chunks
 from pipeline.training.batching.questions import question_vectors
-from pipeline.training.dense.train import Collate
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.late.model import check_late, late_base
 from pipeline.training.late.projection import begin_projection
 from pipeline.training.processes import world_size
 from pipeline.training.recipe import LossKind
+from pipeline.training.running.collate import Collate
 from pipeline.training.teaching.teacher import load_teacher
 
 if TYPE_CHECKING:
