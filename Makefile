@@ -22,6 +22,8 @@ TRAINED_ON ?= medquad bioasq mediqa2019_qa mediqa2019_rqe
 LICENCE_medquad := CC BY 4.0
 LICENCE_bioasq := CC BY 2.5
 LLM_VENV := .venv-llm
+# Files of tests are shared out over the cores, four at most since each may load a model, and each counts on one core.
+SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 
 .PHONY: help setup demo index evaluate ui export llm generate triplets training-data train ablation bench-training check lint test bench bench-corpora clean
@@ -75,7 +77,7 @@ ablation: $(VENV)/.generate ## what each part of the data and of the recipe ABLA
 	@$(BIN)/python -m pipeline ablate $(or $(ABLATION),minilm)
 
 check: lint ## ruff, mypy, import contracts and the fast tests
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 lint: $(VENV)/.dev ## ruff, mypy and import contracts
 	$(BIN)/ruff check
@@ -84,7 +86,7 @@ lint: $(VENV)/.dev ## ruff, mypy and import contracts
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
 
 test: $(VENV)/.dev ## all tests: real models, real corpora and a real browser too
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD)
 
 bench: $(VENV)/.dev ## speed and memory, as ratios against a peer measured in the same run
 	$(BIN)/python -m benchmarks.encode_speed

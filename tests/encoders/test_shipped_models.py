@@ -22,8 +22,12 @@ MOST_BYTES = 5_000_000
 TEXTS = ["chest pain that comes after eating", "Warfarin doses are set by the INR.", "myocardial infarction"]
 
 
-def test_the_tuned_minilm_is_shipped() -> None:
-    assert "medsearch-minilm" in SHIPPED
+CANDIDATES = {"medsearch-minilm": 181, "medsearch-minilm-colbert": 33}
+"""How many were compared before the shipped run began: those of the wide search count."""
+
+
+def test_what_the_project_promises_is_shipped() -> None:
+    assert sorted(CANDIDATES) == SHIPPED
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -48,7 +52,7 @@ def test_it_was_chosen_on_nothing_that_is_reported_and_its_data_has_no_leak(name
     assert facts is not None, "its training.json speaks of other weights"
     reported = {(task.corpus, task.split) for task in load_suite("medical-local").tasks}
     assert not reported & {(task.corpus, task.split) for task in provenance.selection.tasks}
-    assert provenance.selection.candidates >= 100, "those of the wide search count"
+    assert provenance.selection.candidates > CANDIDATES[name]
     sources = facts.training["sources"]
     assert [each.name for each in provenance.data] == [counts["name"] for counts in sources]
     for counts in sources:
@@ -73,6 +77,26 @@ def test_it_is_its_base_with_the_adapter_and_serves_as_it_was_made(name: str, tm
     module.auto_model = PeftModel.from_pretrained(module.auto_model, _folder(spec)).merge_and_unload()
     np.testing.assert_allclose(served, theirs.encode(TEXTS, normalize_embeddings=True), atol=1e-4)
     assert np.abs(served - untuned).max() > 0.01, "tuning changes something"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SHIPPED if REGISTRY[name].kind is not ModelKind.DENSE])
+def test_its_transformer_is_its_base_with_the_adapter(name: str, tmp_path: Path) -> None:
+    """Against peft's own merge; the projection behind it is in the folder as it was trained."""
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    spec = REGISTRY[name]
+    made = ready_weights(spec, cache=tmp_path)
+    base = AutoModel.from_pretrained(ready_weights(REGISTRY[spec.source.rpartition("@")[2]], cache=tmp_path))
+    untuned = {key: value.clone() for key, value in base.state_dict().items()}
+    theirs = PeftModel.from_pretrained(base, _folder(spec)).merge_and_unload().state_dict()
+    ours = AutoModel.from_pretrained(made).state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(np.allclose(ours[key], theirs[key], atol=1e-5) for key in theirs)
+    assert any(np.abs(ours[key] - untuned[key]).max() > 0.01 for key in untuned), "tuning changes something"
+    projection = Path("1_Dense") / "model.safetensors"
+    assert (made / projection).read_bytes() == (_folder(spec) / projection).read_bytes()
 
 
 def _folder(spec: ModelSpec) -> Path:
