@@ -206,6 +206,19 @@ def test_a_late_models_card_has_the_results_of_what_it_reranks(tmp_path: Path, f
         model_card(CardRequest(LATE, tmp_path, registry, Terms()))
 
 
+def test_a_rerankers_card_sets_it_beside_what_it_reranks(tmp_path: Path) -> None:
+    """Not beside the model that its family is named for, which is there too."""
+    dense = replace(MINILM, name="tuned", revision="6" * 40)
+    reranker = "rerank:mini-late:tuned"
+    put_all(tmp_path, MINILM, 0.0)
+    put_all(tmp_path, dense, 0.1)
+    put_all(tmp_path, (LATE, dense), 0.15, name=reranker)
+    registry = {each.name: each for each in (MINILM, dense, LATE)}
+    _, body = split(model_card(CardRequest(LATE, tmp_path, registry, Terms(), retriever=reranker)))
+    assert next(row for row in rows(body) if row[0] == "beta:test")[3:5] == ["+5.0 [+5.0, +5.0]", "better"]
+    assert "Verdicts are beside tuned" in body
+
+
 def test_a_late_model_alone_is_no_dense_model_of_its_size(tmp_path: Path) -> None:
     late = replace(LATE, size=SizeClass.SMALL)
     for spec, shift in ((MINILM, 0.0), (late, 0.05)):

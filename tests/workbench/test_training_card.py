@@ -86,6 +86,20 @@ def test_a_loss_on_the_mean_alone_is_a_limit_too(trained: ModelSpec, tmp_path: P
     assert "worse than minilm on the mean of the guard set." in card_of(trained, tmp_path)
 
 
+def test_an_adapter_on_an_adapter_is_said_to_come_from_the_model_that_training_began_with(
+    trained: ModelSpec, tmp_path: Path
+) -> None:
+    """Its provenance names the model that it changes, which lies below."""
+    facts = some_facts()
+    begun = facts.model_copy(update={"recipe": {**facts.recipe, "base": "tuned-before"}})
+    write_training_facts(begun, tmp_path / "trained")
+    body = card_of(trained, tmp_path)
+    assert "made from tuned-before." in body
+    assert "of tuned-before → " in body
+    assert "worse than tuned-before on general questions." in body
+    assert "base_model: someone/mini" in body
+
+
 def cleaned(left: int = 2) -> TrainingFacts:
     """Facts of data that was searched for leaks."""
     source = {ROWS_CHECKED: 1_240, ROWS_WITH_LEAKS: 6, LEAKS_LEFT: left}

@@ -22,7 +22,7 @@ from medsearch.workbench.board.findings import Findings, FindingsRequest, findin
 from medsearch.workbench.board.leaderboard import USUAL_BASELINE, Row
 from medsearch.workbench.cards.header import card_header, named_source
 from medsearch.workbench.cards.tables import card_tables
-from medsearch.workbench.cards.training_tables import guard_limits, training_context
+from medsearch.workbench.cards.training_tables import guard_limits, trained_from, training_context
 from medsearch.workbench.comparison.sentences import sentence
 from medsearch.workbench.comparison.versus import MEAN, Terms
 from medsearch.workbench.ledger.facts import ContaminationFacts
@@ -59,7 +59,8 @@ def model_card(request: CardRequest) -> str:
     """
     spec = request.spec
     provenance, facts = provenance_of(spec), training_facts_of(spec)
-    base = provenance.base if provenance else spec.family
+    changed = provenance.base if provenance else spec.family
+    base = trained_from(facts, changed)
     baseline = _baseline(request, base)
     retrievers = tuple(dict.fromkeys((request.name, baseline)))
     found = findings_of(
@@ -68,7 +69,7 @@ def model_card(request: CardRequest) -> str:
     row = found.board.row(request.name)
     assert row is not None
     context = {
-        "header": card_header(spec, base, list(row.results.values()), request.registry),
+        "header": card_header(spec, changed, list(row.results.values()), request.registry),
         "spec": spec,
         "retriever": request.name,
         "first": _reranked(request.name),
@@ -118,11 +119,11 @@ def _is_on(report: ContaminationFacts, request: CardRequest) -> bool:
 
 
 def _baseline(request: CardRequest, base: str) -> str:
-    """Whom the model is set beside: what it was made from, else a usual one, else nobody but itself."""
+    """Whom it is set beside: what it reranks, what it was made from, a usual one, or nobody but itself."""
     results = read_results(request.folder)
     of_retriever(results, request.name)  # says what is there where it is not
     there = {result.retriever for result in results}
-    wanted = (base, USUAL_BASELINE, BM25)
+    wanted = (_reranked(request.name), base, USUAL_BASELINE, BM25)
     return next((name for name in wanted if name in there and name != request.name), request.name)
 
 

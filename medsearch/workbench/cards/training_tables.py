@@ -39,6 +39,15 @@ def training_context(facts: TrainingFacts, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def trained_from(facts: TrainingFacts | None, base: str) -> str:
+    """The model that training began with; `base` where nothing tells.
+
+    An adapter's provenance names the model that it changes, which is the lowest one where training began with
+    an adapter.
+    """
+    return str(facts.recipe.get("base") or base) if facts else base
+
+
 def guard_limits(facts: TrainingFacts, base: str) -> list[str]:
     """What training has cost outside medicine, as limits."""
     worse = [each.task for each in facts.guard if each.outcome is Outcome.WORSE and each.task != _MEAN]
