@@ -33,9 +33,9 @@ help: ## list every target in a line
 
 setup: $(VENV)/.dev ## create .venv with everything for developing and testing
 
-demo: $(VENV)/.demo ## install, index the sample corpus with a tuned model, its base and BM25, serve the page on 127.0.0.1:8501
-	@echo "[2/3] Indexing the sample corpus with the tuned model, MiniLM and BM25 (a minute or two the first time, then seconds)"
-	@$(BIN)/medsearch index sample --models medsearch-minilm,minilm,bm25
+demo: $(VENV)/.demo ## install, index the sample corpus with the tuned models, their base and BM25, serve the page on 127.0.0.1:8501
+	@echo "[2/3] Indexing the sample corpus with the tuned models, MiniLM and BM25 (two minutes or so the first time, then seconds)"
+	@$(BIN)/medsearch index sample --models medsearch-minilm,minilm,medsearch-minilm-colbert,bm25
 	@echo "[3/3] Serving the page; open the address below in a browser"
 	@$(BIN)/medsearch ui --port $(PORT)
 
