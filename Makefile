@@ -11,7 +11,7 @@ MODELS ?= minilm,bm25
 PORT ?= 8501
 N ?= 500
 RUN ?= $(subst /,-,$(CORPUS))
-COMPARED ?= bm25,minilm,hybrid:minilm,medsearch-minilm,hybrid:medsearch-minilm
+COMPARED ?= bm25,minilm,hybrid:minilm,medsearch-minilm,hybrid:medsearch-minilm,rerank:medsearch-minilm-colbert:medsearch-minilm
 # Training is judged on dev tasks unless a suite is asked for: each run on a test suite is a look, and counted.
 JUDGED_ON := $(if $(filter file undefined,$(origin SUITE)),medical-dev,$(SUITE))
 SUITE ?= medical-local
@@ -22,7 +22,7 @@ TRAINED_ON ?= medquad bioasq mediqa2019_qa mediqa2019_rqe
 LICENCE_medquad := CC BY 4.0
 LICENCE_bioasq := CC BY 2.5
 LLM_VENV := .venv-llm
-# Files of tests are shared out over the cores, four at most since each may load a model, and each counts on one core.
+# Files of tests are shared out over the cores, to four processes at most since each may load a model; torch counts on one core in each.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 LLM_PIP := $(LLM_VENV)/bin/python -m pip --disable-pip-version-check
 

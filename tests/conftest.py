@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from medsearch.settings import Settings
+
+# Other tests run beside: how long an example takes says nothing.
+hypothesis.settings.register_profile("beside others", deadline=None)
+hypothesis.settings.load_profile("beside others")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,5 +48,5 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all slow tests, so that MiniLM is exported once."""
+    """One cache for all slow tests of a process, so that MiniLM is exported once in each."""
     return tmp_path_factory.mktemp("model_cache")

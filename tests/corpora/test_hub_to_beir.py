@@ -160,7 +160,7 @@ def test_a_bad_row_is_named(
         ("a.jsonl", b'{"_id": "\xff"}\n', r"a\.jsonl: not UTF-8"),
         (
             "a.jsonl.gz",
-            gzip.compress(b'{"_id": "1"}\n' * 99)[:-12],
+            gzip.compress(b'{"_id": "1"}\n' * 99, mtime=0)[:-12],
             r"a\.jsonl\.gz: cannot be read to its end",
         ),
         ("a.parquet", b"PAR1 and not much more", r"a\.parquet: not Parquet"),

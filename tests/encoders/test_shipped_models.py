@@ -11,14 +11,16 @@ import pytest
 from medsearch.adapter_source import adapter_folder
 from medsearch.encoders.merged import ready_weights
 from medsearch.encoders.registry import Backend, load_encoder, load_registry
+from medsearch.encoders.token_vectors import load_token_encoder
 from medsearch.evaluation.provenance import provenance_of
 from medsearch.evaluation.training_facts import LEAKS_LEFT, ROWS_CHECKED, training_facts_of
 from medsearch.types import ModelKind, ModelSpec
 from medsearch.workbench.suites import load_suite
+from pipeline.training.panel.late import encoders_of
 
 REGISTRY = load_registry()
 SHIPPED = sorted(name for name, spec in REGISTRY.items() if spec.source.startswith("adapter:models/"))
-MOST_BYTES = 5_000_000
+MOST_BYTES = {ModelKind.DENSE: 5_000_000, ModelKind.LATE_INTERACTION: 6_000_000}
 TEXTS = ["chest pain that comes after eating", "Warfarin doses are set by the INR.", "myocardial infarction"]
 
 
@@ -34,8 +36,8 @@ def test_what_the_project_promises_is_shipped() -> None:
 def test_its_folder_is_small_has_a_card_and_names_no_place(name: str) -> None:
     folder = _folder(REGISTRY[name])
     files = [file for file in folder.rglob("*") if file.is_file()]
-    if REGISTRY[name].kind is ModelKind.DENSE:
-        assert sum(file.stat().st_size for file in files if file.suffix == ".safetensors") <= MOST_BYTES
+    weights = [file.stat().st_size for file in files if file.suffix == ".safetensors"]
+    assert sum(weights) <= MOST_BYTES[REGISTRY[name].kind]
     card = (folder / "README.md").read_text("utf-8")
     assert "Not a medical device" in card
     for file in files:
@@ -81,9 +83,12 @@ def test_it_is_its_base_with_the_adapter_and_serves_as_it_was_made(name: str, tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SHIPPED if REGISTRY[name].kind is not ModelKind.DENSE])
-def test_its_transformer_is_its_base_with_the_adapter(name: str, tmp_path: Path) -> None:
-    """Against peft's own merge; the projection behind it is in the folder as it was trained."""
+def test_its_transformer_is_its_base_with_the_adapter_and_it_serves_as_it_was_made(
+    name: str, tmp_path: Path
+) -> None:
+    """Against peft's own merge, and sentence-transformers; the projection is the one that was trained."""
     from peft import PeftModel
+    from sentence_transformers import MultiVectorEncoder
     from transformers import AutoModel
 
     spec = REGISTRY[name]
@@ -97,6 +102,10 @@ def test_its_transformer_is_its_base_with_the_adapter(name: str, tmp_path: Path)
     assert any(np.abs(ours[key] - untuned[key]).max() > 0.01 for key in untuned), "tuning changes something"
     projection = Path("1_Dense") / "model.safetensors"
     assert (made / projection).read_bytes() == (_folder(spec) / projection).read_bytes()
+    served = load_token_encoder(spec, cache=tmp_path, backend=Backend.ONNX).encode_documents(TEXTS)
+    _, documents = encoders_of(MultiVectorEncoder(str(made), device="cpu"))
+    for vectors, reference in zip(served, documents(TEXTS), strict=True):
+        np.testing.assert_allclose(vectors, reference, atol=1e-4)
 
 
 def _folder(spec: ModelSpec) -> Path:

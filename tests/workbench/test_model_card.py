@@ -79,7 +79,7 @@ def test_provenance_selection_and_history_are_told(trained_card: str) -> None:
     assert "Trained from minilm by the recipe minilm, 2026-01-02, at revision `abc` of medsearch." in body
     assert ["notes", "triplets.jsonl", "1,234", "a" * 64] in rows(body)
     assert "Chosen among 12 candidates by nDCG@10 on medical-dev (alpha/en:test): highest mean" in body
-    assert "Candidates tried for this model: 12." in body
+    assert "it is made from or reranks, whichever had more: 12." in body
     assert "Its scores carry a mark: used to choose this model (alpha/en:test)." in body
 
 
@@ -188,6 +188,7 @@ def test_a_late_models_card_has_the_results_of_what_it_reranks(tmp_path: Path, f
     put_all(tmp_path, MINILM, 0.0)
     put_all(tmp_path, (LATE, MINILM), 0.05, name=RERANKER)
     put_contamination(tmp_path, file_name(filed_under), {"beta:test": ["q1", "q2"]})
+    put_contamination(tmp_path, "minilm", {"beta:test": []})
     registry = {each.name: each for each in (MINILM, LATE)}
     card = model_card(CardRequest(LATE, tmp_path, registry, Terms(), retriever=RERANKER))
     header, body = split(card)
@@ -201,6 +202,7 @@ def test_a_late_models_card_has_the_results_of_what_it_reranks(tmp_path: Path, f
     assert "Verdicts are beside minilm" in body
     assert "2 leaks of medical-local in triplets.jsonl." in body
     assert "2 of 40" in body
+    assert body.count("medsearch contamination") == 1, "that of the model reranked is on its own card"
     assert f"medsearch index CORPUS --models {RERANKER}" in body
     with pytest.raises(UsageError, match="no result of 'mini-late'"):
         model_card(CardRequest(LATE, tmp_path, registry, Terms()))

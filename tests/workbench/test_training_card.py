@@ -86,6 +86,28 @@ def test_a_loss_on_the_mean_alone_is_a_limit_too(trained: ModelSpec, tmp_path: P
     assert "worse than minilm on the mean of the guard set." in card_of(trained, tmp_path)
 
 
+@pytest.mark.parametrize(("allowed", "said"), [(0.01, True), (0.011, False), (None, False)])
+def test_a_loss_beyond_what_the_rule_allows_is_a_limit(
+    trained: ModelSpec, tmp_path: Path, allowed: float | None, said: bool
+) -> None:
+    """0.712 of the base, 0.701 of the chosen one."""
+    facts = some_facts()
+    recipe = {**facts.recipe, "select": {} if allowed is None else {"guard_tolerance": allowed}}
+    write_training_facts(facts.model_copy(update={"recipe": recipe}), tmp_path / "trained")
+    line = "- It loses 1.1 points outside medicine, where 1.0 were allowed: no candidate lost less."
+    assert (line in card_of(trained, tmp_path)) is said
+
+
+def test_a_late_models_base_is_no_share_of_its_weights(trained: ModelSpec, tmp_path: Path) -> None:
+    late = {"late": {"projection": "pca"}}
+    facts = some_facts(kind="late_interaction", recipe={**some_facts().recipe, **late})
+    write_training_facts(facts, tmp_path / "trained")
+    body = card_of(trained, tmp_path)
+    assert ["base", "", "75.0", "71.2", ""] in rows(body)
+    assert "The first row is minilm by itself, one vector a text" in body
+    assert ["late.projection", "pca"] in rows(body)
+
+
 def test_an_adapter_on_an_adapter_is_said_to_come_from_the_model_that_training_began_with(
     trained: ModelSpec, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ What was not made or not written down is said to be missing; nothing is filled i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,6 +68,7 @@ def model_card(request: CardRequest) -> str:
     )
     row = found.board.row(request.name)
     assert row is not None
+    reports = tuple(report for report in found.contamination if _is_on(report, request))
     context = {
         "header": card_header(spec, changed, list(row.results.values()), request.registry),
         "spec": spec,
@@ -81,7 +82,7 @@ def model_card(request: CardRequest) -> str:
         "row": row,
         "board": found.board,
         "findings": found,
-        "reports": [report for report in found.contamination if _is_on(report, request)],
+        "reports": reports,
         "training": training_rows(provenance),
         "trained": row.background.trained,
         "facts": facts,
@@ -90,7 +91,7 @@ def model_card(request: CardRequest) -> str:
         "machines": sorted(row.price.machines) if row.price else [],
         "sentences": list(_sentences(found, row)),
         "limits": [*_limits(found, row, provenance), *_of_training(facts, base)],
-        "again": reproduction_of(found),
+        "again": reproduction_of(replace(found, contamination=reports)),
         "version": version("medsearch"),
         **card_tables(found, row),
     }

@@ -14,12 +14,13 @@ from medsearch.evaluation.training_facts import (
     TrainingFacts,
 )
 from medsearch.evaluation.verdicts import Outcome
-from medsearch.types import ModelSpec
+from medsearch.types import ModelKind, ModelSpec
 from medsearch.workbench.report.numbers import points
 from medsearch.workbench.report.visible import markdown_table
 
 _MEAN = "mean"
 _MIB = 2**20
+_ROUNDING = 1e-9
 
 
 def training_context(facts: TrainingFacts, spec: ModelSpec) -> dict[str, Any]:
@@ -50,12 +51,23 @@ def trained_from(facts: TrainingFacts | None, base: str) -> str:
 
 def guard_limits(facts: TrainingFacts, base: str) -> list[str]:
     """What training has cost outside medicine, as limits."""
+    limits = []
     worse = [each.task for each in facts.guard if each.outcome is Outcome.WORSE and each.task != _MEAN]
     if worse:
-        return [f"Outside medicine it is worse than {base} on {', '.join(worse)}."]
-    if any(each.outcome is Outcome.WORSE for each in facts.guard):
-        return [f"Outside medicine it is worse than {base} on the mean of the guard set."]
-    return []
+        limits.append(f"Outside medicine it is worse than {base} on {', '.join(worse)}.")
+    elif any(each.outcome is Outcome.WORSE for each in facts.guard):
+        limits.append(f"Outside medicine it is worse than {base} on the mean of the guard set.")
+    return limits + _beyond_tolerance(facts)
+
+
+def _beyond_tolerance(facts: TrainingFacts) -> list[str]:
+    """That the rule's limit on what may be lost outside medicine was not kept, where it was not."""
+    before, after = facts.selection.base.guard_mean, facts.selection.taken.guard_mean
+    allowed = (facts.recipe.get("select") or {}).get("guard_tolerance")
+    if allowed is None or before is None or after is None or before - after <= allowed + _ROUNDING:
+        return []
+    lost = f"It loses {points(before - after)} points outside medicine, where {points(allowed)} were allowed"
+    return [f"{lost}: no candidate lost less."]
 
 
 def leaks_searched(facts: TrainingFacts) -> bool:
@@ -94,10 +106,10 @@ def data_table(facts: TrainingFacts) -> str:
 
 
 def settings_table(facts: TrainingFacts) -> str:
-    """The recipe's tables of training, loss, LoRA and teacher, key by key."""
+    """The recipe's tables of training, loss, late interaction, LoRA and teacher, key by key."""
     rows = [
         [f"{table}.{key}", _value(value)]
-        for table in ("train", "loss", "lora", "distill")
+        for table in ("train", "loss", "late", "lora", "distill")
         for key, value in (facts.recipe.get(table) or {}).items()
     ]
     return markdown_table(["setting", "value"], [["steps", f"{facts.steps:,}"], *rows])
@@ -106,7 +118,9 @@ def settings_table(facts: TrainingFacts) -> str:
 def _candidates(facts: TrainingFacts) -> str:
     selection = facts.selection
     rows = [_candidate(each, selection.chosen) for each in (selection.base, *selection.candidates)]
-    return markdown_table(["candidate", "share of the base, %", "dev", "outside medicine", ""], rows)
+    if facts.kind == ModelKind.LATE_INTERACTION:
+        rows[0][1] = ""  # the base is a dense model: no share of weights leads to it
+    return markdown_table(["candidate", "share of the start, %", "dev", "outside medicine", ""], rows)
 
 
 def _candidate(each: CandidateFacts, chosen: str) -> list[str]:
