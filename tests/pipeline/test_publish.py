@@ -300,7 +300,7 @@ def test_a_late_interaction_model_is_published_too(tmp_path: Path, monkeypatch: 
     )
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    [export] = facts_of(folder).exports
-    assert export.file == FLOAT32
+    export, small = facts_of(folder).exports
+    assert (export.file, small.file) == (FLOAT32, INT8)
     assert export.cosine_min > 1 - 1e-5
     assert export.dev == pytest.approx(facts_of(folder).selection.taken.dev)
