@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from medsearch.errors import UsageError, first_fault
 from pipeline.llm.messages import Message
-from pipeline.recipe import Mode, Table
+from pipeline.recipe import Mode
 from pipeline.records import QueryKind
+from pipeline.toml_tables import Table
 
 
 class KindTable(Table):

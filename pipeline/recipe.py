@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from enum import StrEnum
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from medsearch.errors import UsageError
 from pipeline.records import QueryKind
-
-
-class Table(BaseModel):
-    """One table of a recipe file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from pipeline.toml_tables import Table, parsed, table_fault, toml_text
 
 
 def _rising(ends: tuple[int, int]) -> tuple[int, int]:
@@ -247,23 +240,7 @@ def load_recipe(name: str) -> Recipe:
     Raises:
         UsageError: there is none, or a key is unknown or its value impossible; the message names it.
     """
-    path = Path(name)
-    shipped = files("pipeline") / "recipes" / "data"
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise UsageError(f"there is no recipe file {path}")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise UsageError(f"recipe {path} is not UTF-8 text") from None
-    else:
-        names = sorted(entry.name.removesuffix(".toml") for entry in shipped.iterdir())
-        if name not in names:
-            raise UsageError(
-                f"no data recipe called {name!r}; there is {', '.join(names)}, or name a .toml file"
-            )
-        text = (shipped / f"{name}.toml").read_text(encoding="utf-8")
-    return parse_recipe(text, name)
+    return parse_recipe(toml_text(name, files("pipeline") / "recipes" / "data", "data recipe"), name)
 
 
 def parse_recipe(text: str, name: str) -> Recipe:
@@ -272,10 +249,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
     Raises:
         UsageError: as `load_recipe`.
     """
-    try:
-        return _checked(tomllib.loads(text), name)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"recipe {name} is not TOML: {error}") from None
+    return parsed(Recipe, text, f"recipe {name}")
 
 
 def parse_kept(text: str, name: str) -> Recipe:
@@ -285,20 +259,8 @@ def parse_kept(text: str, name: str) -> Recipe:
         UsageError: it is damaged, or of another version of medsearch.
     """
     try:
-        return _checked(json.loads(text), name)
+        return Recipe.model_validate(json.loads(text))
     except json.JSONDecodeError:
         raise UsageError(f"{name} is damaged: name the run's recipe with --recipe") from None
-
-
-def _checked(tables: object, name: str) -> Recipe:
-    try:
-        return Recipe.model_validate(tables)
     except ValidationError as error:
-        raise UsageError(f"recipe {name}: {recipe_fault(error)}") from None
-
-
-def recipe_fault(error: ValidationError) -> str:
-    """Where the first fault of a recipe is, and what it is, as the middle of a sentence."""
-    first = error.errors()[0]
-    said = first["msg"].removeprefix("Value error, ")
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), f"{said[:1].lower()}{said[1:]}"]))
+        raise UsageError(f"recipe {name}: {table_fault(error)}") from None

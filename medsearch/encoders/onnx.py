@@ -13,34 +13,33 @@ from medsearch.errors import ModelUnavailableError
 from medsearch.types import ModelSpec, Pooling, Vectors
 
 _BATCH = 16
+EXPORT = "model.onnx"
 
 
-class OnnxEncoder:
-    """Encodes in float32 on the CPU, cutting each text at the spec's `max_tokens`.
-
-    The first load of a model exports it (see `ready_export`); later loads only read the cache.
+class FolderEncoder:
+    """Runs `file` in `folder`, an ONNX model with its tokenizer beside it, in what numbers the file has.
 
     Raises:
-        ModelUnavailableError: There is no export in the cache and none can be made, or it cannot be read.
+        ModelUnavailableError: The file cannot be read.
     """
 
-    def __init__(self, spec: ModelSpec, *, cache: Path, threads: int | None = None) -> None:
+    def __init__(
+        self, spec: ModelSpec, folder: Path, *, file: str = EXPORT, threads: int | None = None
+    ) -> None:
         from fastembed import TextEmbedding
 
-        self.spec = spec
-        self.folder = ready_export(spec, cache=cache)
-        name = _register(spec, self.folder)
+        self.spec, self.folder = spec, folder
         try:
             self._model = TextEmbedding(
-                name,
+                _register(spec, file),
                 threads=threads,
-                specific_model_path=str(self.folder),
+                specific_model_path=str(folder),
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # ONNX Runtime raises classes of its own, without a common base
             reason = str(error).strip().splitlines()[0]
             raise ModelUnavailableError(
-                f"model {spec.name!r}: its export cannot be read ({reason}); delete the folder {self.folder}"
+                f"model {spec.name!r}: its export cannot be read ({reason}); delete the folder {folder}"
             ) from error
 
     def encode_queries(self, texts: Sequence[str], /) -> Vectors:
@@ -61,19 +60,32 @@ class OnnxEncoder:
         return vectors
 
 
-def _register(spec: ModelSpec, folder: Path) -> str:
-    """Tell fastembed of the model, under a name that says all that fastembed keeps of it; return the name."""
+class OnnxEncoder(FolderEncoder):
+    """Encodes in float32 on the CPU, cutting each text at the spec's `max_tokens`.
+
+    The first load of a model exports it (see `ready_export`); later loads only read the cache.
+
+    Raises:
+        ModelUnavailableError: There is no export in the cache and none can be made, or it cannot be read.
+    """
+
+    def __init__(self, spec: ModelSpec, *, cache: Path, threads: int | None = None) -> None:
+        super().__init__(spec, ready_export(spec, cache=cache), threads=threads)
+
+
+def _register(spec: ModelSpec, file: str) -> str:
+    """Tell fastembed of such models, under a name that says all that fastembed keeps of them; return it."""
     from fastembed import TextEmbedding
     from fastembed.common.model_description import ModelSource, PoolingType
 
-    name = f"medsearch/{folder.name}-{spec.pooling}"
-    with suppress(ValueError):  # the name is taken: by the same model, loaded before in this process
+    name = f"medsearch/{file}-{spec.pooling}-{spec.dim}"
+    with suppress(ValueError):  # the name is taken, by a model of the same kind that was loaded before
         TextEmbedding.add_custom_model(
             model=name,
             pooling=PoolingType.CLS if spec.pooling is Pooling.CLS else PoolingType.MEAN,
             normalization=True,
-            sources=ModelSource(url=folder.as_uri()),  # required, and unused: the folder is given on loading
+            sources=ModelSource(url="file:///"),  # required, and unused: the folder is given on loading
             dim=spec.dim,
-            model_file="model.onnx",
+            model_file=file,
         )
     return name

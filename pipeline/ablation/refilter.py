@@ -14,9 +14,10 @@ from medsearch.protocols import Progress
 from pipeline.ablation.table import RefilterTable
 from pipeline.filter import filter_run
 from pipeline.journal import digest
-from pipeline.recipe import FilterTable, Recipe, recipe_fault
+from pipeline.recipe import FilterTable, Recipe
 from pipeline.run_folder import RunFolder, open_run
 from pipeline.settings import PipelineSettings
+from pipeline.toml_tables import table_fault
 from pipeline.yields import Yield
 
 MARK = "refiltered.json"
@@ -62,7 +63,7 @@ def _recipe(source: RunFolder, table: RefilterTable) -> Recipe:
     try:
         return recipe.model_copy(update={"filter": FilterTable.model_validate(values)})
     except ValidationError as error:
-        raise UsageError(f"refilter: run {table.run}: {recipe_fault(error)}") from None
+        raise UsageError(f"refilter: run {table.run}: {table_fault(error)}") from None
 
 
 def _claim(run: RunFolder, source: RunFolder) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from medsearch.errors import UsageError
-from pipeline.recipe import FilterTable, Table, recipe_fault
+from pipeline.recipe import FilterTable
+from pipeline.toml_tables import Table, parsed, toml_text
 
 BASE = "base"
 """What the untrained base is called among the rows."""
 
-_TOML = ".toml"
 
 Keys = dict[str, Any]
 """A part of a recipe's table: it is checked once it is merged into the recipe."""
@@ -98,19 +95,7 @@ def load_ablation(name: str) -> Ablation:
     Raises:
         UsageError: there is none, or a key is unknown or its value impossible; the message names it.
     """
-    path = Path(name)
-    if path.suffix == _TOML:
-        if not path.is_file():
-            raise UsageError(f"there is no ablation file {path}")
-        try:
-            return parse_ablation(path.read_text(encoding="utf-8"), name)
-        except UnicodeDecodeError:
-            raise UsageError(f"ablation {path} is not UTF-8 text") from None
-    shipped = files("pipeline") / "recipes" / "ablations"
-    names = sorted(each.name.removesuffix(_TOML) for each in shipped.iterdir() if each.name.endswith(_TOML))
-    if name not in names:
-        raise UsageError(f"no ablation called {name!r}; there is {', '.join(names)}, or name a .toml file")
-    return parse_ablation((shipped / f"{name}{_TOML}").read_text(encoding="utf-8"), name)
+    return parse_ablation(toml_text(name, files("pipeline") / "recipes" / "ablations", "ablation"), name)
 
 
 def parse_ablation(text: str, name: str) -> Ablation:
@@ -119,9 +104,4 @@ def parse_ablation(text: str, name: str) -> Ablation:
     Raises:
         UsageError: as `load_ablation`.
     """
-    try:
-        return Ablation.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"ablation {name} is not TOML: {error}") from None
-    except ValidationError as error:
-        raise UsageError(f"ablation {name}: {recipe_fault(error)}") from None
+    return parsed(Ablation, text, f"ablation {name}")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from medsearch.errors import UsageError
 from pipeline.ablation.folder import VariantFolder
 from pipeline.ablation.table import Ablation, Changes, VariantTable, slug
-from pipeline.recipe import recipe_fault
+from pipeline.toml_tables import table_fault
 from pipeline.training.recipe import TrainRecipe, load_train_recipe
 
 _LONGEST = 80
@@ -94,7 +94,7 @@ def _recipe(table: Mapping[str, Any], name: str, seed: int, where: str) -> Train
     try:
         recipe = TrainRecipe.model_validate_json(json.dumps(whole))
     except ValidationError as error:
-        raise UsageError(f"{where}: {recipe_fault(error)}") from None
+        raise UsageError(f"{where}: {table_fault(error)}") from None
     if recipe.select.checkpoints != 1 or len(set(recipe.select.base_shares)) != 1:
         raise UsageError(
             f"{where}: it gives several candidates, and the best of several scores better by chance "

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline.recipe import Table
+from pipeline.toml_tables import Table
 
 
 class DistillLoss(StrEnum):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from pipeline.recipe import Table
+from pipeline.toml_tables import Table
 
 
 class Projection(StrEnum):

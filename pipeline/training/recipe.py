@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from enum import StrEnum
 from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from medsearch.errors import UsageError
 from medsearch.types import ModelKind
-from pipeline.recipe import Table, recipe_fault
+from pipeline.toml_tables import Table, parsed, toml_text
 from pipeline.training.distill_table import DistillTable
 from pipeline.training.late_table import LateTable
 
@@ -222,23 +220,7 @@ def load_train_recipe(name: str) -> TrainRecipe:
     Raises:
         UsageError: there is none, or a key is unknown or its value impossible; the message names it.
     """
-    path = Path(name)
-    shipped = files("pipeline") / "recipes"
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise UsageError(f"there is no recipe file {path}")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise UsageError(f"recipe {path} is not UTF-8 text") from None
-        return parse_train_recipe(text, name)
-    toml: Literal[".toml"] = ".toml"
-    names = sorted(entry.name.removesuffix(toml) for entry in shipped.iterdir() if entry.name.endswith(toml))
-    if name not in names:
-        raise UsageError(
-            f"no training recipe called {name!r}; there is {', '.join(names)}, or name a .toml file"
-        )
-    return parse_train_recipe((shipped / f"{name}.toml").read_text(encoding="utf-8"), name)
+    return parse_train_recipe(toml_text(name, files("pipeline") / "recipes", "training recipe"), name)
 
 
 def renamed(recipe: TrainRecipe, name: str) -> TrainRecipe:
@@ -261,9 +243,4 @@ def parse_train_recipe(text: str, name: str) -> TrainRecipe:
     Raises:
         UsageError: as `load_train_recipe`.
     """
-    try:
-        return TrainRecipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"recipe {name} is not TOML: {error}") from None
-    except ValidationError as error:
-        raise UsageError(f"recipe {name}: {recipe_fault(error)}") from None
+    return parsed(TrainRecipe, text, f"recipe {name}")

@@ -234,7 +234,7 @@ def test_a_teacher_that_knows_the_task_teaches_it(
             ]
             return np.asarray(same, dtype=np.float32)
 
-    monkeypatch.setattr("pipeline.training.dense.train.load_teacher", lambda _: Knows())
+    monkeypatch.setattr("pipeline.training.running.learner.load_teacher", lambda _: Knows())
     train_dense(job)
     dev = [row["mean"] for row in History(job.folder.history).rows() if "dev" in row]
     assert dev[-1] > dev[0] + 0.3

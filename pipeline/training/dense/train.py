@@ -9,13 +9,9 @@ import numpy as np
 
 from medsearch.types import ModelSpec, Vectors
 from pipeline.training.base_model import add_lora, base_spec, dense_base
-from pipeline.training.batching.padding import Chunks
-from pipeline.training.batching.questions import question_vectors
 from pipeline.training.dense.losses import check_loss, dense_loss
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.processes import world_size
-from pipeline.training.running.collate import Collate
-from pipeline.training.teaching.teacher import load_teacher
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -31,7 +27,8 @@ def train_dense(job: TrainingJob) -> Trained:
         ModelUnavailableError: the base's or the teacher's weights are not on this machine.
         MedsearchError: see `train_model`.
     """
-    from pipeline.training.running.loop import Learner, finished, train_model
+    from pipeline.training.running.learner import learner_of
+    from pipeline.training.running.loop import finished, train_model
 
     recipe = job.recipe
     spec = base_spec(recipe, job.settings)
@@ -41,19 +38,9 @@ def train_dense(job: TrainingJob) -> Trained:
 
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
-    teacher = load_teacher(job) if recipe.distill is not None else None
-    questions = question_vectors(job)
     model, loss = dense_learner(job)
-    learner = Learner(
-        model=model,
-        loss=loss,
-        trainer=SentenceTransformerTrainer,
-        arguments=SentenceTransformerTrainingArguments,
-        collate=Collate(model, recipe, teacher, questions),
-        score=lambda: panel_scores(job, model),
-        chunks=Chunks(recipe.rows_at_once),
-        questions=questions,
-    )
+    classes = (SentenceTransformerTrainer, SentenceTransformerTrainingArguments)
+    learner = learner_of(job, (model, loss), classes, lambda: panel_scores(job, model))
     return train_model(job, learner)
 
 

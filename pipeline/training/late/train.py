@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.training.base_model import add_lora, base_spec
-from pipeline.training.batching.padding import Chunks
-from pipeline.training.batching.questions import question_vectors
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.late.model import check_late, late_base
 from pipeline.training.late.projection import begin_projection
 from pipeline.training.processes import world_size
 from pipeline.training.recipe import LossKind
-from pipeline.training.running.collate import Collate
-from pipeline.training.teaching.teacher import load_teacher
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
@@ -31,7 +27,8 @@ def train_late(job: TrainingJob) -> Trained:
         ModelUnavailableError: the base's or the teacher's weights are not on this machine.
         MedsearchError: see `pipeline.training.running.loop.train_model`.
     """
-    from pipeline.training.running.loop import Learner, finished, train_model
+    from pipeline.training.running.learner import learner_of
+    from pipeline.training.running.loop import finished, train_model
 
     recipe = job.recipe
     check_late(recipe, base_spec(recipe, job.settings))
@@ -40,19 +37,9 @@ def train_late(job: TrainingJob) -> Trained:
 
     from sentence_transformers import MultiVectorEncoderTrainer, MultiVectorEncoderTrainingArguments
 
-    teacher = load_teacher(job) if recipe.distill is not None else None
-    questions = question_vectors(job)
     model, loss = late_learner(job)
-    learner = Learner(
-        model=model,
-        loss=loss,
-        trainer=MultiVectorEncoderTrainer,
-        arguments=MultiVectorEncoderTrainingArguments,
-        collate=Collate(model, recipe, teacher, questions),
-        score=lambda: late_panel_scores(job, model),
-        chunks=Chunks(recipe.rows_at_once),
-        questions=questions,
-    )
+    classes = (MultiVectorEncoderTrainer, MultiVectorEncoderTrainingArguments)
+    learner = learner_of(job, (model, loss), classes, lambda: late_panel_scores(job, model))
     return train_model(job, learner)
 
 
