@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pipeline.ablation.folder import ablation_folder
 from pipeline.ablation.mined import refuse_unmined
 from pipeline.ablation.page import Page
 from pipeline.ablation.refilter import refilter
+from pipeline.ablation.shorter import Lengths, asked_lengths
 from pipeline.ablation.table import Ablation, Changes, load_ablation, slug
 from pipeline.ablation.trained import Scored, train_and_score
 from pipeline.ablation.variants import PlannedRun, chosen_variants, planned_runs
@@ -62,7 +63,8 @@ def ablate(request: AblateRequest, settings: PipelineSettings, progress: Progres
         if request.restart:
             for path in dict.fromkeys(run.folder.path for run in runs):
                 forget(TrainingFolder(path))  # not the panel, which is that of all variants
-        scored = _all_scored(runs, name, settings, progress)
+        lengths = asked_lengths(variants, {run.variant: run.recipe for run in runs})
+        scored = _all_scored(runs, name, lengths, settings, progress)
     rows = rows_of(variants, scored, runs[0].recipe.base)
     return Page(
         name=name,
@@ -108,14 +110,18 @@ def _prepare(
 
 
 def _all_scored(
-    runs: Sequence[PlannedRun], name: str, settings: PipelineSettings, progress: Progress
+    runs: Sequence[PlannedRun],
+    name: str,
+    lengths: Mapping[str, Lengths],
+    settings: PipelineSettings,
+    progress: Progress,
 ) -> list[Scored]:
     scored = []
     with progress.stage(f"ablation {name}", len(runs)) as done:
         for number, run in enumerate(runs, 1):
             progress.say(f"{number} of {len(runs)}: {run.variant}, seed {run.seed}")
             try:
-                scored.append(train_and_score(run, settings, progress))
+                scored.append(train_and_score(run, settings, progress, lengths.get(run.variant, ())))
             except MedsearchError as error:
                 raise type(error)(f"variant {run.variant!r}: {error}") from None
             done(1)

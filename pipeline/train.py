@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,16 @@ _BASE = "base weights"
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What is asked for: `run` names the folder, `restart` begins anew, `strict` allows no bad row."""
+    """What is asked for: `run` names the folder, `restart` begins anew, `strict` allows no bad row.
+
+    `by` is what the recipe is called, for the provenance.
+    """
 
     recipe: TrainRecipe
     run: str
     restart: bool = False
     strict: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,13 @@ def begun_job(
     files = reader.files(recipe.data)
     clean = first_says(lambda: clean_sources(files, asked, settings.search, progress))
     sources = reader.read(recipe.data, clean)
-    job = TrainingJob(recipe, folder, settings.search, sources, (), progress)
+    job = TrainingJob(recipe, folder, settings.search, sources, (), progress, request.by)
     if not is_first():
         return job
     reader.keep_rejects(folder.rejects)
     _keep_plan(job)
     panel = build_panel(recipe.select, recipe.base, settings.search, progress, keep=folder.panel)
-    return TrainingJob(recipe, folder, settings.search, sources, panel, progress)
+    return replace(job, panel=panel)
 
 
 def train_model_of(job: TrainingJob) -> Trained:
@@ -191,7 +195,8 @@ def _plan(job: TrainingJob) -> dict[str, Any]:
 
 
 def _weighed(recipe: TrainRecipe) -> dict[str, Any]:
-    parts: dict[str, Any] = json.loads(recipe.model_dump_json(include=set(_TRAINED_BY)))
+    without = {"train": {"save_every"}}  # how often one may go on from changes no weight
+    parts: dict[str, Any] = json.loads(recipe.model_dump_json(include=set(_TRAINED_BY), exclude=without))
     return parts
 
 

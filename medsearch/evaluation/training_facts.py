@@ -33,12 +33,16 @@ class _Record(BaseModel):
 
 
 class DataFacts(_Record):
-    """A source that was trained on: rows used, and how many of all its file's rows state each licence."""
+    """A source that was trained on: rows used, and how many of all its file's rows state each licence.
+
+    `found_since` is what a person found out later of rows that state none.
+    """
 
     name: str
     rows: int
     weight: float
     licences: dict[str, int] = Field(default_factory=dict)
+    found_since: str = ""
 
 
 class CandidateFacts(_Record):

@@ -22,7 +22,8 @@ from pipeline.ablation.trained import QueryScores, Scored
 class Row:
     """One row: `rows` are the training rows of each source, `means` nDCG@10 by task, over all seeds.
 
-    `beside` are the rows that it was compared with; `of_seeds` is the mean over tasks of each seed by itself.
+    `beside` are the rows that it was compared with; `of_seeds` is the mean over tasks of each seed by itself;
+    `cut` is that mean by the length that vectors are cut to, where that was asked for.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Row:
     of_seeds: tuple[float, ...] = ()
     seconds: float = 0.0
     beside: Mapping[str, JudgedComparison] = field(default_factory=dict)
+    cut: Mapping[int, float] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -47,6 +49,7 @@ class Row:
             "mean": self.mean,
             "mean_of_seeds": list(self.of_seeds),
             "training_seconds": self.seconds,
+            "mean_when_cut_to": {str(length): mean for length, mean in self.cut.items()},
             "beside": {name: comparison_record(judged) for name, judged in self.beside.items()},
         }
 
@@ -64,7 +67,15 @@ def rows_of(variants: Sequence[VariantTable], scored: Sequence[Scored], base: st
     keys = scored[0].keys
     judged = with_holm({(name, other): _compared(dev[other], dev[name], keys) for name, other in pairs})
     rows = [
-        Row(base, "the base as it is, not trained", "", {}, _means(dev[BASE]), mean_over_tasks(dev[BASE]))
+        Row(
+            name=base,
+            description="the base as it is, not trained",
+            on="",
+            rows={},
+            means=_means(dev[BASE]),
+            mean=mean_over_tasks(dev[BASE]),
+            cut=next((each.base_cut for each in scored if each.base_cut), {}),
+        )
     ]
     rows += [
         Row(
@@ -77,6 +88,7 @@ def rows_of(variants: Sequence[VariantTable], scored: Sequence[Scored], base: st
             of_seeds=tuple(mean_over_tasks(one.dev) for one in of[each.name]),
             seconds=sum(_number(one.facts.get("seconds")) for one in of[each.name]),
             beside={other: found for (name, other), found in judged.items() if name == each.name},
+            cut=_cut_of_seeds(of[each.name]),
         )
         for each in variants
     ]
@@ -92,6 +104,10 @@ def _mean_of_seeds(runs: Sequence[Scored]) -> QueryScores:
         task: {query: sum(run.dev[task][query] for run in runs) / len(runs) for query in scores}
         for task, scores in runs[0].dev.items()
     }
+
+
+def _cut_of_seeds(runs: Sequence[Scored]) -> dict[int, float]:
+    return {length: sum(run.cut[length] for run in runs) / len(runs) for length in runs[0].cut}
 
 
 def _means(scores: QueryScores) -> dict[str, float]:

@@ -19,6 +19,11 @@ from pipeline.ablation.table import BASE
 BEGIN, END = "<!-- ablation: made by `python -m pipeline ablate` -->", "<!-- end of ablation -->"
 NONE = "\N{EN DASH}"
 
+_CUT = (
+    "The mean over tasks with vectors cut to their first numbers and normalised again: of variants that are "
+    "trained for it (Matryoshka), of what they stand on, and of the base."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -63,6 +68,8 @@ class Page:
         if added := self._added():
             headers = ["variant", "beside", "difference", "verdict"]
             parts += ["## What a part adds", markdown_table(headers, added)]
+        if cut := [row for row in self.rows if row.cut]:
+            parts += ["## Cut to fewer numbers", _CUT, _cut_table(cut)]
         parts += ["## The variants", "\n".join(self._described())]
         return "\n\n".join(parts)
 
@@ -149,6 +156,12 @@ def _between(text: str) -> Sequence[str]:
     before, _, rest = text.partition(BEGIN)
     _, mark, after = rest.partition(END)
     return (before, after) if mark else ()
+
+
+def _cut_table(rows: Sequence[Row]) -> str:
+    lengths = list(rows[0].cut)
+    cells = [[row.name, *(points(row.cut[length]) for length in lengths)] for row in rows]
+    return markdown_table(["variant", *map(str, lengths)], cells)
 
 
 def _difference(judged: JudgedComparison) -> tuple[str, str]:

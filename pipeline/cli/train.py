@@ -59,7 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = PipelineSettings.from_environment()
     recipe = named(load_train_recipe(arguments.recipe), arguments.name)
     request = TrainRequest(
-        recipe, arguments.run or recipe.name, restart=arguments.restart, strict=arguments.strict
+        recipe,
+        arguments.run or recipe.name,
+        restart=arguments.restart,
+        strict=arguments.strict,
+        by=Path(arguments.recipe).name,
     )
     progress: Progress = TerminalProgress() if is_first() else Unheard()
     made = train_run(request, settings, progress)

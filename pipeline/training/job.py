@@ -53,7 +53,10 @@ class TrainingSource:
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """All that training needs. The panel may be empty: then there is no dev curve."""
+    """All that training needs. The panel may be empty: then there is no dev curve.
+
+    `recipe_name` is what its recipe is called, or the name of its file; "" where that is not known.
+    """
 
     recipe: TrainRecipe
     folder: TrainingFolder
@@ -61,6 +64,7 @@ class TrainingJob:
     sources: tuple[TrainingSource, ...]
     panel: tuple[PanelTask, ...]
     progress: Progress
+    recipe_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

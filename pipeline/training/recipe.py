@@ -63,7 +63,9 @@ class TrainTable(Table):
     """How long, how large and how fast. Lengths are in tokens, special ones counted; `steps` xor `epochs`.
 
     `mini_batch` is how many texts are encoded at once (0: 32 with the cached loss, else a batch's worth);
-    `dropout` of `None` is the base's own.
+    `dropout` of `None` is the base's own. Every `save_every` steps there is a checkpoint to go on from after
+    a kill (0: at the points of the dev curve alone, `evaluate_every`); the last `keep_checkpoints` of the
+    curve's points are chosen from.
 
     What meets in a batch: rows of one document in a source that is `together`; else, with `topic_window`, of
     so many shuffled rows (0: off) those whose queries are nearest for the base, which makes batches hard;
@@ -87,6 +89,7 @@ class TrainTable(Table):
     dropout: float | None = Field(default=None, ge=0, lt=1)
     seed: int = Field(default=13, ge=0)
     evaluate_every: int = Field(default=100, ge=1)
+    save_every: int = Field(default=0, ge=0)
     keep_checkpoints: int = Field(default=3, ge=1)
 
     @model_validator(mode="after")
@@ -95,6 +98,10 @@ class TrainTable(Table):
             raise ValueError("give either steps or epochs, above 0")
         if self.mini_batch > self.batch:
             raise ValueError(f"mini_batch {self.mini_batch} is above batch {self.batch}")
+        if self.save_every and self.evaluate_every % self.save_every:
+            raise ValueError(
+                f"evaluate_every {self.evaluate_every} is no multiple of save_every {self.save_every}"
+            )
         if 0 < self.topic_window < 2 * self.batch:
             raise ValueError(f"topic_window {self.topic_window} is below two batches of {self.batch} rows")
         return self

@@ -41,7 +41,7 @@ def test_variants_change_what_they_say_and_nothing_else(place: AblationPlace) ->
 def test_the_shipped_ablation_isolates_each_part() -> None:
     ablation = load_ablation("minilm")
     runs = {run.variant: run for run in planned_runs(ablation, "minilm", Path("t/ablations/minilm"))}
-    assert len(runs) == 8
+    assert len(runs) == 10
 
     def parts(name: str) -> dict[str, object]:
         return runs[name].recipe.model_dump(exclude={"name"})
@@ -58,7 +58,16 @@ def test_the_shipped_ablation_isolates_each_part() -> None:
         "+ hard negatives": ["loss"],
         "+ Matryoshka": ["loss"],
         "+ averaging with the base": ["select"],
+        "real + synthetic, averaged": ["select"],
+        "+ crops, averaged": ["data"],
     }
+    folders = {name: run.folder.name for name, run in runs.items()}
+    for averaged, trained in (
+        ("+ averaging with the base", "+ Matryoshka"),
+        ("real + synthetic, averaged", "real + synthetic"),
+        ("+ crops, averaged", "+ crops"),
+    ):
+        assert folders[averaged] == folders[trained], "the same weights are trained once"
     assert {run.recipe.select.suite for run in runs.values()} == {"medical-dev"}
     assert {table.run for table in ablation.refilter} <= {
         table.run for run in runs.values() for table in run.recipe.data

@@ -16,12 +16,12 @@ from tiny_adapter import make_tiny_adapter
 from tiny_bert import DIM
 
 from medsearch.encoders.merged import ready_weights
+from medsearch.encoders.model_folder import write_settings
 from medsearch.encoders.registry import Backend, load_encoder, load_registry
 from medsearch.errors import ModelUnavailableError
 from medsearch.settings import Settings
 from medsearch.types import ModelKind, ModelSpec, Pooling
 from pipeline.training.publishing.adapter_entry import has_adapter, write_adapter_entry
-from pipeline.training.weights.model_folder import write_settings
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
 from medsearch.errors import MedsearchError
-from pipeline.training.running import curve
+from pipeline.training.dense.train import train_dense
+from pipeline.training.folder import TrainingFolder
+from pipeline.training.running import curve, watch
 from pipeline.training.running.curve import write_curve
 from pipeline.training.running.history import Row
 
@@ -76,3 +81,24 @@ def test_without_what_draws_there_is_an_error_to_show(
     monkeypatch.setattr(curve, "load_altair", missing)
     with pytest.raises(MedsearchError, match="plots need altair"):
         write_curve(tmp_path / "curve.html", rows(5), name="m", steps=5, running=True)
+
+
+def test_the_page_is_drawn_again_between_two_points_of_the_dev_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_registry(tmp_path, make_learner(tmp_path / "tiny"))
+    data = write_rows(tmp_path / "rows.jsonl", training_rows(40))
+    job = tiny_job(tmp_path / "run", settings, recipe_text(data, train="steps = 6\nevaluate_every = 6"))
+    drawn: list[int] = []
+
+    def noted(file: Path, rows: Sequence[Row], **_: object) -> None:
+        drawn.append(max(row["step"] for row in rows))
+
+    monkeypatch.setattr(watch, "write_curve", noted)
+    monkeypatch.setattr(watch, "_REDRAWN_S", 0.0)
+    train_dense(job)
+    assert drawn == [0, 1, 2, 3, 4, 5, 6, 6], "the last once more, as ended"
+    drawn.clear()
+    monkeypatch.setattr(watch, "_REDRAWN_S", 3600.0)
+    train_dense(replace(job, folder=TrainingFolder(tmp_path / "again")))
+    assert drawn == [0, 6, 6]

@@ -94,11 +94,22 @@ def test_a_checkpoint_is_the_librarys_own_model(tmp_path: Path, material: Materi
     assert np.linalg.norm(long, axis=1) == pytest.approx(np.ones(32), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("tables", "train"),
+    [
+        ("[lora]\nrank = 4\ndropout = 0.1\n[late]\nexpansion = true", ""),
+        (  # as the shipped recipe
+            '[loss]\nkind = "ranking"\nsame_question = 0.98\n[lora]\nrank = 4\n'
+            '[distill]\nteacher = "bm25"\nweight = 1.0\nin_batch = true',
+            "topic_window = 32",
+        ),
+    ],
+    ids=["lora, expansion", "by topic, taught"],
+)
 def test_a_killed_training_ends_with_the_same_weights_to_the_last_bit(
-    tmp_path: Path, material: Material
+    tmp_path: Path, material: Material, tables: str, train: str
 ) -> None:
-    tables = "[lora]\nrank = 4\ndropout = 0.1\n[late]\nexpansion = true"
-    train = "steps = 7\nevaluate_every = 3\ndropout = 0.2"
+    train = f"steps = 7\nevaluate_every = 3\ndropout = 0.2\n{train}"
     straight, broken = (late_job(tmp_path / name, material, tables, train) for name in ("straight", "broken"))
     wanted = train_late(straight)
     for at in (2, 5):

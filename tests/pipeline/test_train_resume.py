@@ -30,8 +30,10 @@ KINDS = {
     "full": "[loss]\nstay_near_base = 0.1\nmatryoshka = [32, 16]",
     "lora": "[lora]\nrank = 4\ndropout = 0.1",
     "topics": "[loss]\nsame_question = 0.98\n[lora]\nrank = 4",
+    "all at once, taught": '[loss]\nkind = "ranking"\n[distill]\nteacher = "bm25"\nin_batch = true',
+    "bf16": "",
 }
-TOPICS = "\ntopic_window = 40"
+TRAINED = {"topics": "\ntopic_window = 40", "bf16": '\nprecision = "bf16"'}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ class Stopping(Heard):
 
 def job_of(folder: Path, material: tuple[Settings, Path], kind: str) -> TrainingJob:
     settings, data = material
-    train = TRAIN + (TOPICS if kind == "topics" else "")
+    train = TRAIN + TRAINED.get(kind, "")
     return tiny_job(folder, settings, recipe_text(data, tables=KINDS[kind], train=train))
 
 
@@ -104,6 +106,24 @@ def test_stopped_twice_it_ends_the_same(tmp_path: Path, material: tuple[Settings
         row.pop("memory_mib", None)
     assert told[0] == told[1]
     assert "going on after step 10 of 14" in broken.progress.lines  # type: ignore[attr-defined]  # it is `Heard`
+
+
+def test_it_goes_on_from_between_two_points_of_the_curve(
+    tmp_path: Path, material: tuple[Settings, Path]
+) -> None:
+    settings, data = material
+    text = recipe_text(data, train="steps = 14\nevaluate_every = 6\nkeep_checkpoints = 2\ndropout = 0.2")
+    wanted = train_dense(tiny_job(tmp_path / "straight", settings, text))
+    often = text.replace("evaluate_every = 6", "evaluate_every = 6\nsave_every = 2")
+    broken = tiny_job(tmp_path / "broken", settings, often)
+    stopped_at(broken, 11)
+    names = [path.name for path in complete_checkpoints(broken.folder.checkpoints)]
+    assert names == ["checkpoint-6", "checkpoint-10"]
+    found = train_dense(broken)
+    assert "going on after step 10 of 14" in broken.progress.lines  # type: ignore[attr-defined]  # it is `Heard`
+    assert [path.name for path in found.checkpoints] == ["checkpoint-12", "checkpoint-14"]
+    for left, right in zip(found.checkpoints, wanted.checkpoints, strict=True):
+        same(left, right)
 
 
 def test_the_revision_is_that_of_the_first_step_that_counts(
@@ -147,6 +167,16 @@ def test_only_the_last_whole_checkpoints_are_kept(tmp_path: Path) -> None:
     assert complete_checkpoints(tmp_path / "none") == ()
 
 
+def test_between_two_points_of_the_curve_only_the_very_last_is_kept(tmp_path: Path) -> None:
+    for step in (20, 40, 50, 60, 70):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        mark_complete(tmp_path / f"checkpoint-{step}")
+    clear_away(tmp_path, keep=3, every=20)
+    assert [path.name for path in complete_checkpoints(tmp_path)] == [
+        f"checkpoint-{step}" for step in (40, 60, 70)
+    ]
+
+
 def test_history_forgets_steps_that_come_again(tmp_path: Path) -> None:
     history = History(tmp_path / "history.jsonl")
     history.cut_back(3)
@@ -187,7 +217,7 @@ def test_killed_while_a_checkpoint_is_written_it_ends_the_same(
     tmp_path: Path, material: tuple[Settings, Path]
 ) -> None:
     settings, data = material
-    text = recipe_text(data, tables=KINDS["topics"], train=TRAIN + TOPICS)
+    text = recipe_text(data, tables=KINDS["topics"], train=TRAIN + TRAINED["topics"])
 
     def run(folder: str, *, at: str = "") -> int:
         given = {

@@ -38,6 +38,7 @@ def first_card(card: FirstCard) -> str:
         "spec": card.spec,
         "retriever": _retriever(card.spec, base),
         "source": named_source(card.spec.source),
+        "is_adapter": False,  # it lies in the whole model's folder
         "base": base,
         "provenance": card.provenance,
         "training": training_rows(card.provenance),

@@ -45,14 +45,15 @@ def card_header(
         for measure, mean in result.means.items()
     ]
     measures = dict.fromkeys(measure for result in results for measure in result.means)
+    whole = _is_folder(spec)
     data = ModelCardData(
         model_name=spec.name,
         license=_licence(spec.licence)[0],
         license_name=_licence(spec.licence)[1],
         base_model=_base(base, registry),
-        library_name="sentence-transformers" if _is_folder(spec) else None,
+        library_name="sentence-transformers" if whole else None,
         pipeline_tag="sentence-similarity" if spec.kind is not ModelKind.SPARSE else None,
-        tags=["medical", "retrieval", "medsearch", *(["sentence-transformers"] if _is_folder(spec) else [])],
+        tags=["medical", "retrieval", "medsearch", *(["sentence-transformers"] if whole else [])],
         metrics=[_metric(measure) for measure in measures] or None,
         eval_results=found or None,
     )
@@ -77,9 +78,9 @@ def _base(base: str, registry: Mapping[str, ModelSpec]) -> str | None:
 
 
 def _is_folder(spec: ModelSpec) -> bool:
-    """Whether it is what sentence-transformers loads: a dense model in a folder or on the hub."""
+    """Whether it is what sentence-transformers loads: a whole dense model in a folder or on the hub."""
     here = trained_folder(spec.source) is not None or spec.source.startswith(_HUB)
-    return here and spec.kind is ModelKind.DENSE
+    return here and spec.kind is ModelKind.DENSE and split_adapter(spec.source) is None
 
 
 def named_source(source: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from medsearch.adapter_source import split_adapter
 from medsearch.evaluation.keep import file_name
 from medsearch.evaluation.provenance import Provenance, provenance_of
 from medsearch.evaluation.results import of_retriever, read_results
@@ -76,6 +77,7 @@ def model_card(request: CardRequest) -> str:
         "first": _reranked(request.name),
         "rerank_depth": RERANK_DEPTH,
         "source": named_source(spec.source),
+        "is_adapter": split_adapter(spec.source) is not None,
         "base": base,
         "baseline": baseline,
         "provenance": provenance,

@@ -10,6 +10,7 @@ from medsearch.evaluation.training_facts import (
     ROWS_CHECKED,
     ROWS_WITH_LEAKS,
     CandidateFacts,
+    DataFacts,
     GuardFacts,
     TrainingFacts,
 )
@@ -97,9 +98,7 @@ def data_table(facts: TrainingFacts) -> str:
 
     Licences are of all of the file's rows, used or not: training does not know each row's own.
     """
-    rows = [
-        [each.name, f"{each.rows:,}", f"{each.weight:g}", _licences(each.licences)] for each in facts.data
-    ]
+    rows = [[each.name, f"{each.rows:,}", f"{each.weight:g}", _licences(each)] for each in facts.data]
     return (
         markdown_table(["data", "rows used", "weight", "licences of its file's rows"], rows) if rows else ""
     )
@@ -164,8 +163,9 @@ def _are_elsewhere(facts: TrainingFacts, spec: ModelSpec) -> bool:
     return folder is not None and not all((folder / each.file).is_file() for each in facts.exports)
 
 
-def _licences(licences: dict[str, int]) -> str:
-    return "; ".join(f"{name or 'not stated'} ({count:,})" for name, count in licences.items())
+def _licences(data: DataFacts) -> str:
+    stated = "; ".join(f"{name or 'not stated'} ({count:,})" for name, count in data.licences.items())
+    return f"{stated}; found out since: {data.found_since}" if data.found_since else stated
 
 
 def _value(value: object) -> str:

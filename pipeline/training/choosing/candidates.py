@@ -12,6 +12,7 @@ from medsearch.encoders.adapter_files import CONFIG, WEIGHTS, locate_adapter
 from medsearch.encoders.adapters import base_of
 from medsearch.encoders.merge import merge_adapter
 from medsearch.encoders.merged import ready_weights
+from medsearch.encoders.model_folder import write_settings
 from medsearch.encoders.registry import find_model, load_registry
 from medsearch.encoders.verify import verify_pins
 from medsearch.encoders.weights import locate_weights
@@ -29,7 +30,6 @@ from pipeline.training.weights.adapter_averaging import (
 )
 from pipeline.training.weights.adapter_stacking import stacked
 from pipeline.training.weights.averaging import mean_weights, mixed_with_base, read_tensors, write_tensors
-from pipeline.training.weights.model_folder import write_settings
 
 WEIGHTS_FILE = "model.safetensors"
 ADAPTER = "adapter"

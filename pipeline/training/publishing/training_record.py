@@ -35,7 +35,7 @@ def provenance_record(
         model=job.recipe.name,
         base=job.recipe.base,
         family=selected.spec.family,
-        recipe=job.folder.name,
+        recipe=job.recipe_name or job.folder.name,
         data=tuple(
             TrainingData(name=each.name, file=each.file.name, sha256=each.sha256, rows=len(each.rows))
             for each in job.sources

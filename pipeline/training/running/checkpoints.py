@@ -45,11 +45,16 @@ def mark_complete(checkpoint: Path) -> None:
     replace_file(checkpoint / _MARK, json.dumps({"files": sizes}).encode())
 
 
-def clear_away(folder: Path, *, keep: int) -> None:
-    """Remove the half-written checkpoints of a folder, and all but the last `keep` of the whole ones."""
+def clear_away(folder: Path, *, keep: int, every: int = 1) -> None:
+    """Remove the half-written checkpoints of a folder, and all but the last `keep` of the whole ones.
+
+    Of those between two points of the curve, which come `every` so many steps, none but the very last stays:
+    it is there to go on from.
+    """
     if not folder.is_dir():
         return
-    kept = complete_checkpoints(folder)[-keep:]
+    whole = complete_checkpoints(folder)
+    kept = [path for path in whole if step_of(path) % every == 0 or path == whole[-1]][-keep:]
     for path in folder.iterdir():
         if _NAME.fullmatch(path.name) and path not in kept:
             (path / _MARK).unlink(missing_ok=True)  # first: what is half removed must not look whole

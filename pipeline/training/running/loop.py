@@ -172,7 +172,7 @@ def training_arguments(kind: type[Any], recipe: TrainRecipe, checkpoints: Path, 
         use_cpu=not torch.cuda.is_available(),
         seed=train.seed,
         save_strategy="steps",
-        save_steps=train.evaluate_every,
+        save_steps=train.save_every or train.evaluate_every,
         save_total_limit=None,  # old checkpoints go once the new one is whole
         eval_strategy="no",
         logging_steps=1,
@@ -204,7 +204,8 @@ def _prepared(job: TrainingJob) -> Path | None:
 
     With none, training begins: what it begins with is kept.
     """
-    clear_away(job.folder.checkpoints, keep=job.recipe.train.keep_checkpoints)
+    train = job.recipe.train
+    clear_away(job.folder.checkpoints, keep=train.keep_checkpoints, every=train.evaluate_every)
     last = last_of(complete_checkpoints(job.folder.checkpoints))
     History(job.folder.history).cut_back(-1 if last is None else step_of(last))
     if last is None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _SHOWN = 20
 """Steps whose mean loss stands behind the bar."""
 
+_REDRAWN_S = 20.0
+"""Seconds after which the page of the curve is drawn again, at the next step."""
+
 
 @runtime_checkable
 class Noting(Protocol):
@@ -45,6 +48,7 @@ class Watch:
         self._advance: Callable[[int], None] | None = None
         self._started = perf_counter()
         self._drawable = True
+        self._drawn = perf_counter()
         self._losses: deque[float] = deque(maxlen=_SHOWN)
 
     def begin(self, done: int, advance: Callable[[int], None]) -> None:
@@ -73,6 +77,8 @@ class Watch:
             self._note(step, logs, seconds)
             if step % self._every == 0 or step == len(self._plan.batches):
                 self._score(step)
+            elif perf_counter() - self._drawn >= _REDRAWN_S:
+                self.draw(running=True)
         self._losses.append(logs["loss"])
         if isinstance(self._job.progress, Noting):
             self._job.progress.note(f"loss {sum(self._losses) / len(self._losses):.3f}")
@@ -86,7 +92,7 @@ class Watch:
         if is_first():
             folder = self._job.folder.checkpoints
             mark_complete(folder / f"checkpoint-{step}")
-            clear_away(folder, keep=self._job.recipe.train.keep_checkpoints)
+            clear_away(folder, keep=self._job.recipe.train.keep_checkpoints, every=self._every)
         self._started = perf_counter()
 
     def draw(self, *, running: bool) -> None:
@@ -99,6 +105,7 @@ class Watch:
         except MedsearchError as error:
             self._drawable = False
             self._job.progress.say(f"{self._job.folder.curve.name} is not drawn: {error}")
+        self._drawn = perf_counter()
 
     def _note(self, step: int, logs: Mapping[str, float], seconds: float) -> None:
         batch, devices = self._plan.batches[step - 1], self._plan.rules.devices

@@ -1,4 +1,4 @@
-"""A dense model as a folder of sentence-transformers, in the layout that its old and new versions read."""
+"""A whole model as a folder of sentence-transformers, in the layout that its old and new versions read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,45 @@ import json
 import shutil
 from pathlib import Path
 
-from medsearch.types import ModelSpec, Pooling
+from medsearch.encoders.merged import ready_weights
+from medsearch.encoders.onnx_cache import ready_export
+from medsearch.errors import UsageError
+from medsearch.types import ModelKind, ModelSpec, Pooling
+
+_WEIGHTS, _ONNX = "model.safetensors", "onnx/model.onnx"
 
 _FROM_BASE = ("config.json", "tokenizer.json", "vocab.txt")
 _ROLES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+def write_model_folder(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
+    """Write the model into the new `folder`, an adapter merged with its base, as other software loads it.
+
+    sentence-transformers and mteb load a dense one with its prompts, pooling and length, and fastembed as a
+    custom model, from `onnx/model.onnx`. A late-interaction model is one for `MultiVectorEncoder`.
+
+    Raises:
+        UsageError: The folder is there, or the model has no weights.
+        ModelUnavailableError: Weights are missing or not the pinned ones, or cannot be merged or exported.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder} exists: name a new folder, so that nothing is overwritten")
+    if spec.kind is ModelKind.SPARSE:
+        raise UsageError(f"{spec.name} is {spec.kind}: it has no weights to write")
+    weights = ready_weights(spec, cache=cache)
+    draft = folder.with_name(f"{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of one that was stopped
+    try:
+        if spec.kind is ModelKind.LATE_INTERACTION:
+            shutil.copytree(weights, draft)
+        else:
+            (draft / _ONNX).parent.mkdir(parents=True)
+            shutil.copyfile(weights / _WEIGHTS, draft / _WEIGHTS)
+            write_settings(spec, weights, draft)
+            shutil.copyfile(ready_export(spec, cache=cache) / "model.onnx", draft / _ONNX)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_settings(spec: ModelSpec, base: Path, folder: Path) -> None:
