@@ -46,7 +46,7 @@ def test_sentence_transformers_and_fastembed_load_a_dense_one(models: Path, tmp_
     whole = tmp_path / "whole"
     assert main(["export", "tuned", "--whole", str(whole)]) == 0
     spec = load_registry(models / "models.toml", cache=models / "cache")["tuned"]
-    ours = load_encoder(spec, cache=models / "cache", backend=Backend.TORCH)
+    ours = load_encoder(spec, cache=models / "cache", backend=Backend.TRANSFORMER)
     theirs = SentenceTransformer(str(whole), local_files_only=True, device="cpu")
     assert theirs.max_seq_length == TOKENS
     queries = ours.encode_queries(TEXTS)
@@ -77,7 +77,7 @@ def test_the_library_loads_one_of_late_interaction(
     monkeypatch.setenv("MEDSEARCH_CACHE", str(folder / "cache"))
     assert main(["export", "late", "--whole", str(whole)]) == 0
     assert capsys.readouterr().out == f"late is exported to {whole}\n"
-    ours = load_token_encoder(late_adapter(folder), cache=folder / "cache", backend=Backend.TORCH)
+    ours = load_token_encoder(late_adapter(folder), cache=folder / "cache", backend=Backend.TRANSFORMER)
     theirs = MultiVectorEncoder(str(whole), local_files_only=True, device="cpu")
     for found, wanted in zip(
         theirs.encode_document(TEXTS, normalize_embeddings=True), ours.encode_documents(TEXTS), strict=True

@@ -100,5 +100,6 @@ def test_the_page_is_drawn_again_between_two_points_of_the_dev_curve(
     assert drawn == [0, 1, 2, 3, 4, 5, 6, 6], "the last once more, as ended"
     drawn.clear()
     monkeypatch.setattr(watch, "_REDRAWN_S", 3600.0)
+    (tmp_path / "again").mkdir()
     train_dense(replace(job, folder=TrainingFolder(tmp_path / "again")))
     assert drawn == [0, 6, 6]

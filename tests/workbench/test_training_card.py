@@ -17,6 +17,7 @@ from medsearch.evaluation.training_facts import (
     LEAKS_LEFT,
     ROWS_CHECKED,
     ROWS_WITH_LEAKS,
+    DataFacts,
     TrainingFacts,
     read_training_facts,
     training_facts_of,
@@ -263,3 +264,21 @@ def test_the_first_card_says_that_nothing_was_tested(trained: ModelSpec, tmp_pat
     assert "As all rows of each file state them, those that were not used too;" in body
     assert ["train.batch", "64"] in rows(body)
     assert ["loss.matryoshka", "384, 64"] in rows(body)
+
+
+def test_a_card_says_what_is_told_of_a_shipped_adapter_later(trained: ModelSpec, tmp_path: Path) -> None:
+    """How to have it whole and make it again, licences that were found later, and which revision is told."""
+    adapter = replace(trained, source=trained.source.replace("path:", "adapter:") + "@minilm")
+    data = (DataFacts(name="notes", rows=34, weight=1.0, licences={"": 34}, found_since="CC BY 2.5"),)
+    write_training_facts(some_facts(data=data), tmp_path / "trained")
+    body = card_of(adapter, tmp_path)
+    assert "medsearch export medsearch-minilm --whole DIR" in body
+    assert "python -m pipeline train minilm\n" in body
+    assert "library_name" not in body, "an adapter's folder alone is no model of sentence-transformers"
+    assert "That is where it was published: the revision that training began at was not kept." in body
+    assert ["notes", "34", "1", "not stated (34); found out since: CC BY 2.5"] in rows(body)
+    write_training_facts(some_facts(training={"git_revision": "abc"}), tmp_path / "trained")
+    whole = card_of(trained, tmp_path)
+    assert "--whole" not in whole
+    assert "library_name: sentence-transformers" in whole
+    assert "That is where it was published" not in whole
