@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -32,8 +33,7 @@ def write_model_folder(spec: ModelSpec, folder: Path, *, cache: Path) -> None:
     if spec.kind is ModelKind.SPARSE:
         raise UsageError(f"{spec.name} is {spec.kind}: it has no weights to write")
     weights = ready_weights(spec, cache=cache)
-    draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)  # of one that was stopped
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
     try:
         if spec.kind is ModelKind.LATE_INTERACTION:
             shutil.copytree(weights, draft)
@@ -82,7 +82,8 @@ def write_settings(spec: ModelSpec, base: Path, folder: Path) -> None:
 
 
 def _write_tokenizer(spec: ModelSpec, base: Path, folder: Path) -> None:
-    settings = json.loads((base / "tokenizer_config.json").read_text("utf-8"))
+    file = base / "tokenizer_config.json"
+    settings = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     settings = {key: value for key, value in settings.items() if key not in ("name_or_path", "max_length")}
     # fastembed cuts at this length, whatever sentence_bert_config.json says.
     _write(folder / "tokenizer_config.json", {**settings, "model_max_length": spec.max_tokens})

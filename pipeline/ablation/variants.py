@@ -19,7 +19,10 @@ from pipeline.training.recipe import TrainRecipe, load_train_recipe
 _LONGEST = 80
 """What a recipe's name may have."""
 
-_NOT_OF_WEIGHTS = {"description", "name", "licence", "select"}
+_NOT_OF_WEIGHTS: Mapping[str, Any] = {
+    **dict.fromkeys(("description", "name", "licence", "select"), True),
+    "train": {"save_every"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def _recipe(table: Mapping[str, Any], name: str, seed: int, where: str) -> Train
 
 
 def _weighed(recipe: TrainRecipe) -> str:
-    return recipe.model_dump_json(exclude=_NOT_OF_WEIGHTS)
+    return recipe.model_dump_json(exclude=dict(_NOT_OF_WEIGHTS))
 
 
 def _refuse_unequal(runs: Sequence[PlannedRun], name: str) -> None:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from training_material import make_learner, recipe_text, tiny_job, tiny_registry, training_rows, write_rows
 
 from medsearch.settings import Settings
+from pipeline.training.choosing.tried import recipe_key
 from pipeline.training.dense.train import train_dense
 from pipeline.training.job import TrainingJob
 from pipeline.training.running import loop
@@ -197,6 +198,7 @@ from fakes import Heard
 from medsearch.settings import Settings
 from training_material import tiny_job
 from pipeline.training.running import watch
+from pipeline.training.choosing.tried import recipe_key
 from pipeline.training.dense.train import train_dense
 
 given = json.loads(sys.argv[1])
@@ -236,3 +238,15 @@ def test_killed_while_a_checkpoint_is_written_it_ends_the_same(
     assert run("broken") == 0
     for name in ("checkpoint-10", "checkpoint-14"):
         same(*(tmp_path / folder / "checkpoints" / name for folder in ("straight", "broken")))
+
+
+def test_how_often_one_may_go_on_makes_no_new_candidate(
+    tmp_path: Path, material: tuple[Settings, Path]
+) -> None:
+    settings, data = material
+    keys = {
+        recipe_key(tiny_job(tmp_path / name, settings, recipe_text(data, train=train)))
+        for name, train in (("a", ""), ("b", "save_every = 5"), ("c", "save_every = 10"))
+    }
+    assert len(keys) == 1
+    assert recipe_key(tiny_job(tmp_path / "d", settings, recipe_text(data, train="seed = 3"))) not in keys
