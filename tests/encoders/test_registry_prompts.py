@@ -5,25 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from registry_material import GOOD, written
 
 from medsearch.encoders.registry import load_registry
 from medsearch.errors import UsageError
-
-GOOD = {
-    "source": '"path:models/mine"',
-    "revision": '"1"',
-    "kind": '"dense"',
-    "pooling": '"cls"',
-    "max_tokens": "128",
-    "dim": "32",
-    "licence": '"mit"',
-}
-
-
-def written(folder: Path, entry: dict[str, str], name: str = "mine") -> Path:
-    file = folder / "models.toml"
-    file.write_text(f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in entry.items()))
-    return file
 
 
 def two_entries(folder: Path, first: dict[str, str], second: dict[str, str]) -> Path:
