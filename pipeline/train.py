@@ -24,7 +24,7 @@ from pipeline.training.data.sources import SourceReader
 from pipeline.training.folder import ABLATIONS, CLEAN, TrainingFolder
 from pipeline.training.job import Trained, TrainingJob
 from pipeline.training.processes import first_says, is_first, meet, wait_for_all, world_size
-from pipeline.training.recipe import TrainRecipe
+from pipeline.training.recipe import NOT_OF_WEIGHTS, TrainRecipe
 from pipeline.training.running.precision import chosen_precision
 
 _TRAINED_BY = (
@@ -195,8 +195,8 @@ def _plan(job: TrainingJob) -> dict[str, Any]:
 
 
 def _weighed(recipe: TrainRecipe) -> dict[str, Any]:
-    without = {"train": {"save_every"}}  # how often one may go on from changes no weight
-    parts: dict[str, Any] = json.loads(recipe.model_dump_json(include=set(_TRAINED_BY), exclude=without))
+    kept = recipe.model_dump_json(include=set(_TRAINED_BY), exclude=NOT_OF_WEIGHTS)
+    parts: dict[str, Any] = json.loads(kept)
     return parts
 
 

@@ -14,15 +14,10 @@ from medsearch.errors import UsageError
 from pipeline.ablation.folder import VariantFolder
 from pipeline.ablation.table import Ablation, Changes, VariantTable, slug
 from pipeline.toml_tables import table_fault
-from pipeline.training.recipe import TrainRecipe, load_train_recipe
+from pipeline.training.recipe import NOT_OF_WEIGHTS, TrainRecipe, load_train_recipe
 
 _LONGEST = 80
 """What a recipe's name may have."""
-
-_NOT_OF_WEIGHTS: Mapping[str, Any] = {
-    **dict.fromkeys(("description", "name", "licence", "select"), True),
-    "train": {"save_every"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ def _recipe(table: Mapping[str, Any], name: str, seed: int, where: str) -> Train
 
 
 def _weighed(recipe: TrainRecipe) -> str:
-    return recipe.model_dump_json(exclude=dict(_NOT_OF_WEIGHTS))
+    return recipe.model_dump_json(exclude=NOT_OF_WEIGHTS)
 
 
 def _refuse_unequal(runs: Sequence[PlannedRun], name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib.resources import files
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -57,6 +57,13 @@ class DataTable(Table):
         if bool(self.run) == bool(self.file):
             raise ValueError("name either a run or a file")
         return self
+
+
+NOT_OF_WEIGHTS: dict[str, Any] = {
+    **dict.fromkeys(("description", "name", "licence", "select"), True),
+    "train": {"save_every"},
+}
+"""Keys of a recipe that no weight depends on, as pydantic's `exclude` has them."""
 
 
 class TrainTable(Table):

@@ -6,11 +6,9 @@ begun anew too (Cawley and Talbot, 2010: selection on a finite set overfits that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,11 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from medsearch.errors import MedsearchError
 from medsearch.index.manifest import replace_file
 from pipeline.training.job import TrainingJob
-
-_NOT_OF_WEIGHTS: Mapping[str, Any] = {
-    **dict.fromkeys(("description", "name", "licence", "clean_of", "select"), True),
-    "train": {"save_every"},
-}
+from pipeline.training.recipe import NOT_OF_WEIGHTS
 
 
 class TriedCandidate(BaseModel):
@@ -87,6 +81,6 @@ class TriedLedger:
 
 def recipe_key(job: TrainingJob) -> str:
     """A hash of what weights are learnt by: the recipe without what is at its default, and the data."""
-    recipe = job.recipe.model_dump_json(exclude=dict(_NOT_OF_WEIGHTS), exclude_defaults=True)
+    recipe = job.recipe.model_dump_json(exclude=NOT_OF_WEIGHTS | {"clean_of": True}, exclude_defaults=True)
     texts = sorted(source.sha256 for source in job.sources)
     return sha256(" ".join([recipe, *texts]).encode()).hexdigest()[:16]
